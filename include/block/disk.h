@@ -1,0 +1,103 @@
+/*
+ * block/disk.h - a disk: limits, a driver, and the queue in front of it.
+ *
+ * Purpose     The generic block layer's door: bios go in here, and a driver behind disk_ops
+ *             carries them out. Names no driver.
+ * Ownership   disk_open_with() takes over the driver's private state and closes it in
+ *             disk_close(). A disk must be idle when it is closed (disk_close waits).
+ * Locking     Any thread submits. One lock a queue (RANK_QUEUE), not held over a driver's work.
+ * Invariants  d1  at most config.queue_depth_max requests are queued or dispatched; further
+ *                 submitters wait (backpressure) in order.
+ *             d2  writes completed before a flush was submitted are durable when it completes.
+ *             d3  no order between other requests is promised, overlapping ones included; the
+ *                 cache above has at most one write of a block under way.
+ * Errors      -EIO, -EINVAL (beyond the end, misaligned), -EROFS (write to a read-only disk).
+ * Context     Submitting may sleep. A bio's own status tells its I/O's fate.
+ */
+#ifndef BLOCK_DISK_H
+#define BLOCK_DISK_H
+
+#include "base/clock.h"
+#include "base/stats.h"
+#include "block/bio.h"
+#include "block/request.h"
+
+struct disk;
+
+struct disk_limits {
+	uint64_t size_bytes;
+	uint32_t block_bytes;		/* smallest unit: 512 or 4096 (O_DIRECT) */
+	uint32_t request_bytes_max;	/* largest transfer the driver takes */
+	uint32_t vecs_max;		/* most pieces of memory in one */
+	uint32_t depth;			/* requests it works on at once */
+	bool is_read_only;
+	bool has_fua, has_discard;	/* else the block layer emulates, or answers -EOPNOTSUPP */
+};
+
+/* A driver. Filled by the drivers' room, called by this one. */
+struct disk_ops {
+	const char *name;
+	/*
+	 * Carries out rq on the calling thread, and returns its status: for drivers whose system
+	 * calls block. The queue's worker threads call it, up to `depth` at once. NULL when the
+	 * driver has start().
+	 */
+	int (*execute)(void *driver, struct request *rq);
+	/*
+	 * Begins rq and returns; disk_complete() tells the end. Must not sleep for the device.
+	 * commit, when there is one, is called after a batch of starts (a doorbell).
+	 */
+	void (*start)(void *driver, struct request *rq);
+	void (*commit)(void *driver);
+	/* Told once that the disk exists, so that an asynchronous driver knows whom to complete to. */
+	void (*attach)(void *driver, struct disk *disk);
+	/* Asks whether the device grew or shrank; NULL: never. */
+	uint64_t (*size_bytes)(void *driver);
+	void (*close)(void *driver);
+};
+
+struct disk_config {
+	const char *name;		/* for messages: the image's path */
+	uint32_t queue_depth_max;	/* requests queued and dispatched; default 256 */
+	uint32_t nr_workers;		/* for drivers with execute(); default min(depth, 4); 0 with is_inline */
+	bool is_inline;			/* tests: bios are carried out by their submitter, in order */
+	struct clock *clock;
+};
+
+struct disk_stats {
+	counter_t ios[4], bytes[4];	/* by enum bio_op */
+	counter_t errors;
+	counter_t merges;
+	counter_t backpressure_waits;
+	counter_t direct;		/* carried out by the waiting submitter itself */
+	_Atomic uint32_t depth_now, depth_most;
+	struct histogram wait_ns, service_ns;
+};
+
+int disk_open_with(const struct disk_ops *ops, void *driver, const struct disk_limits *limits,
+		   const struct disk_config *config, struct disk **ret_disk) must_check;
+void disk_close(struct disk *disk);		/* waits for what is under way; NULL is harmless */
+const struct disk_limits *disk_limits(const struct disk *disk);
+const char *disk_name(const struct disk *disk);
+const struct disk_stats *disk_stats(const struct disk *disk);
+
+/* Queues bio; end_io comes later, perhaps before this returns. Errors come through end_io too. */
+void bio_submit(struct bio *bio);
+/*
+ * Carries out bio and returns its status; end_io is not called. When the driver has execute() and
+ * the queue has room, the calling thread does the work itself and no other thread is woken.
+ */
+int bio_submit_wait(struct bio *bio) must_check;
+/* Everything completed before this call is durable afterwards. */
+int disk_flush(struct disk *disk) must_check;
+/* Reads or writes a plain piece of memory and waits. */
+int disk_read(struct disk *disk, uint64_t offset_bytes, void *to, uint32_t len_bytes) must_check;
+int disk_write(struct disk *disk, uint64_t offset_bytes, const void *from, uint32_t len_bytes,
+	       uint32_t flags) must_check;
+/* Waits until nothing is queued or under way. */
+void disk_drain(struct disk *disk);
+
+/* For asynchronous drivers: rq is done. Any thread. */
+void disk_complete(struct request *rq, int status);
+
+#endif
