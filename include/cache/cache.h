@@ -1,0 +1,61 @@
+/*
+ * cache/cache.h - the page cache of one mount: its bound, its lists, its flusher.
+ *
+ * Purpose     One cache for everything a mount keeps in memory of its disk. Hard bound, two-list
+ *             LRU, dirty accounting with throttling of writers, background write-back by age and
+ *             by amount, all tunable.
+ * Ownership   Created before the first mapping, destroyed after the last.
+ * Locking     LRU and dirty accounts: RANK_LRU. Each mapping: RANK_MAPPING.
+ * Units       Pages of block_bytes; times in milliseconds.
+ * Context     Allocation of a page may sleep until the flusher has made one clean; no lock above
+ *             RANK_BUFFER may be held then.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "base/clock.h"
+#include "base/stats.h"
+#include "base/types.h"
+#include "base/work.h"
+
+struct page_cache;
+struct disk;
+
+struct page_cache_config {
+	uint32_t block_bytes;		/* 1024, 2048 or 4096 */
+	uint64_t size_bytes;		/* the hard bound; at least PAGE_CACHE_BYTES_MIN */
+	unsigned dirty_percent;		/* writers wait beyond it; default 40 */
+	unsigned background_percent;	/* the flusher starts beyond it; default 10 */
+	uint32_t dirty_expire_ms;	/* older dirty pages are written; default 5000 */
+	uint32_t flush_interval_ms;	/* how often the flusher looks; default 1000; 0: never by itself */
+	struct clock *clock;
+	struct workqueue *work;		/* the flusher's thread, or inline in tests */
+};
+
+#define PAGE_CACHE_BYTES_MIN (4u << 20)
+
+struct page_cache_stats {
+	counter_t hits, misses;
+	counter_t pages_read, pages_written, writeback_runs;
+	counter_t reclaimed, activated, deactivated;
+	counter_t throttle_waits, reclaim_waits;
+	counter_t bytes_copied_in, bytes_copied_out;
+};
+
+int page_cache_create(const struct page_cache_config *config, struct page_cache **ret_cache) must_check;
+void page_cache_destroy(struct page_cache *cache);	/* all mappings must be done */
+const struct page_cache_stats *page_cache_stats(const struct page_cache *cache);
+uint64_t page_cache_nr_pages(const struct page_cache *cache);
+uint64_t page_cache_nr_dirty(const struct page_cache *cache);
+/* The largest number of pages one caller should keep locked at once, so that all can go on. */
+uint32_t page_cache_batch_max(const struct page_cache *cache);
+
+/*
+ * Writers call this before they lock anything: sleeps while too much is dirty, so that a fast
+ * writer goes at the disk's speed.
+ */
+void page_cache_throttle(struct page_cache *cache);
+/* Writes all dirty pages of all mappings, file data first, and waits. First error seen, or 0. */
+int page_cache_sync(struct page_cache *cache) must_check;
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * cache/filemap.h - buffered reading and writing of a file's bytes.
+ *
+ * Purpose     Bytes of a file to pages of the cache and back, a run of pages at a time.
+ * Ownership   A filemap_view borrows pages; filemap_view_done() gives them back.
+ * Locking     The caller holds the inode lock: shared to read (until the view is done), exclusive
+ *             to write. Page locks are taken here in ascending index.
+ * Errors      -EIO, -ENOMEM, -ENOSPC and what mapping_ops say.
+ * Units       Bytes.
+ */
+#ifndef CACHE_FILEMAP_H
+#define CACHE_FILEMAP_H
+
+#include <sys/uio.h>
+
+#include "cache/mapping.h"
+
+/*
+ * What a read found: memory of the cache itself, so that the reply needs no second copy. Pages
+ * that lie behind each other in memory share an iovec.
+ */
+struct filemap_view {
+	struct iovec *iov;	/* nr_iov entries */
+	uint32_t nr_iov, nr_pages;
+	size_t len_bytes;
+	struct page **pages;
+};
+
+/*
+ * Bytes [pos, pos + len) cut at size_bytes (the file's). Holes and pages not cached are read. The
+ * view is valid also on error, then empty. len must not exceed FILEMAP_READ_MAX.
+ */
+#define FILEMAP_READ_MAX (1u << 20)
+int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_bytes,
+		 struct filemap_view *view) must_check;
+void filemap_view_done(struct filemap_view *view);
+
+/*
+ * Writes len bytes at pos: chunk by chunk write_begin, grab pages, read partial ones that have old
+ * content (below size_bytes, the file's size before), write_map, copy, mark dirty, write_end.
+ * Throttles before each chunk. Returns the bytes written (perhaps fewer, when space ran out), or a
+ * negative errno when none.
+ */
+ssize_t filemap_write(struct mapping *m, uint64_t pos, const void *from, size_t len,
+		      uint64_t size_bytes, bool may_use_reserved) must_check;
+
+/* Copying forms, for tests and for inner users (symlinks). */
+ssize_t filemap_read_copy(struct mapping *m, uint64_t pos, void *to, size_t len, uint64_t size_bytes) must_check;
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * cache/mapping.h - an owner's pages: (owner, index) to page.
+ *
+ * Purpose     Each file, and each disk for its metadata, has one mapping. The cache knows owners
+ *             only by the ops below.
+ * Ownership   Embedded in the owner's object; init and done by the owner. done() needs all pages
+ *             gone (mapping_truncate to 0).
+ * Locking     mapping->lock (RANK_MAPPING) guards the tree, the tags and nr_*. See page.h for
+ *             the page lock.
+ * Invariants  M1  tag DIRTY is set exactly for pages with PAGE_DIRTY, tag WRITEBACK likewise.
+ *             M2  a mapping is on the cache's dirty list exactly when it has a dirty page.
+ * Errors      -ENOMEM, -EIO, and what the ops return.
+ */
+#ifndef CACHE_MAPPING_H
+#define CACHE_MAPPING_H
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/radix.h"
+#include "base/types.h"
+#include "cache/page.h"
+
+struct page_cache;
+struct disk;
+struct mapping;
+
+enum mapping_tag { MAPPING_TAG_DIRTY, MAPPING_TAG_WRITEBACK };
+
+/* What a file's owner keeps over one write: the front half of filemap_write fills pos and len. */
+struct mapping_write {
+	uint64_t pos, len;	/* bytes of this chunk */
+	void *owner;		/* the owner's: its handle, its credentials */
+	bool may_use_reserved;	/* the caller may use blocks reserved for root */
+};
+
+struct mapping_ops {
+	/*
+	 * Finds out where `nr` consecutive pages from pages[0] on lie and fills page->block (0: a
+	 * hole). The pages are locked and not uptodate. The cache does the reading itself.
+	 */
+	int (*map_read)(struct mapping *m, struct page **pages, uint32_t nr);
+	/*
+	 * A write of w->len bytes at w->pos (within one batch of pages): begin starts what belongs
+	 * together and takes no page lock; map gives each page a block, allocating where there is
+	 * none (PAGE_NEW set on those), and returns how many of the nr locked pages it could serve
+	 * (less than nr: out of space) or a negative errno if none; end is told how many bytes were
+	 * taken, updates the owner's size and times, and ends what begin began. end is called
+	 * exactly when begin returned 0.
+	 */
+	int (*write_begin)(struct mapping *m, struct mapping_write *w);
+	int (*write_map)(struct mapping *m, struct mapping_write *w, struct page **pages, uint32_t nr);
+	int (*write_end)(struct mapping *m, struct mapping_write *w, uint64_t written);
+};
+
+struct mapping {
+	/* fixed at init */
+	struct page_cache *cache;
+	struct disk *disk;
+	const struct mapping_ops *ops;	/* NULL for a disk's own mapping: index is the block */
+	void *owner;
+	inr_t ino;			/* for messages; 0 for metadata */
+	uint32_t block_bytes;
+	unsigned block_bits;
+
+	struct mutex lock;
+	struct radix pages;		/* [lock] */
+	uint64_t nr_pages, nr_dirty, nr_writeback;	/* [lock to change; racy to read] */
+	uint64_t dirtied_ns;		/* [lock] when its oldest dirty page became so */
+	uint64_t writeback_index;	/* [lock] where the next partial write-back goes on */
+	_Atomic uint32_t error_seq;	/* rises with each failed write-back */
+	_Atomic int error;		/* the latest one */
+	struct list dirty_link;		/* [lru lock] on the cache's list */
+};
+
+void mapping_init(struct mapping *m, struct page_cache *cache, struct disk *disk,
+		  const struct mapping_ops *ops, void *owner, inr_t ino);
+void mapping_done(struct mapping *m);
+
+/* The page at index, referenced, not locked; NULL when it is not cached. */
+struct page *mapping_find(struct mapping *m, uint64_t index) must_check;
+/*
+ * The page at index, found or made; referenced and locked. A page just made is not uptodate and
+ * its bytes are undefined. May sleep for memory.
+ */
+int mapping_grab(struct mapping *m, uint64_t index, struct page **ret_page) must_check;
+/*
+ * The same for `nr` consecutive pages (at most page_cache_batch_max), ascending. All or none.
+ */
+int mapping_grab_run(struct mapping *m, uint64_t index, uint32_t nr, struct page **ret_pages) must_check;
+/*
+ * Makes the pages of a run uptodate: maps (ops->map_read), zeroes holes, reads the rest in as few
+ * bios as there are disk runs, and waits. Pages are locked by the caller and stay so.
+ */
+int mapping_read_locked(struct mapping *m, struct page **pages, uint32_t nr) must_check;
+
+/* The page is locked and uptodate; its bytes were changed. Sets dirty, tags, accounts. */
+void page_mark_dirty(struct page *page);
+/* The page is locked: forgets that it is dirty (its content is not wanted any more). */
+void page_cancel_dirty(struct page *page);
+
+/*
+ * Drops all pages from byte size_bytes on: waits for their lock and writeback, forgets dirty ones;
+ * zeroes the rest of a page that holds the border, marking it dirty if it has a block.
+ * The owner's inode lock keeps new ones from coming.
+ */
+void mapping_truncate(struct mapping *m, uint64_t size_bytes);
+/* Drops clean, unused pages in [first, last]; for a hole punch, all of them (dirty ones forgotten). */
+void mapping_drop_range(struct mapping *m, uint64_t first, uint64_t last);
+
+/* Starts writing dirty pages in [first, last]; with wait, until they are done. */
+enum writeback_mode { WRITEBACK_START, WRITEBACK_WAIT };
+int mapping_write_range(struct mapping *m, uint64_t first, uint64_t last, enum writeback_mode mode) must_check;
+/* An fsync's question: has a write-back failed since *since? Returns that error once and updates. */
+int mapping_error_since(struct mapping *m, uint32_t *since) must_check;
+static inline uint32_t mapping_error_mark(const struct mapping *m)
+{
+	return atomic_load(&m->error_seq);
+}
+
+#endif
