@@ -1,0 +1,39 @@
+/*
+ * vfs/file.h - open files.
+ *
+ * Purpose     An opened inode: who opened it and how, and which write-back errors it was told.
+ * Ownership   file_open() takes a reference of the inode; file_close() drops it.
+ * Locking     Takes the inode lock itself: shared for reading (until file_read_done), exclusive
+ *             for writing.
+ * Errors      -EBADF (not opened for that), -EISDIR, -EFBIG, -EPERM (immutable, append-only),
+ *             -EIO, -ENOSPC, -EROFS.
+ */
+#ifndef VFS_FILE_H
+#define VFS_FILE_H
+
+#include "cache/filemap.h"
+#include "vfs/inode.h"
+
+struct file {
+	struct inode *inode;
+	int flags;			/* O_* of open */
+	struct cred cred;
+	uint32_t error_seen;		/* mapping_error_since() */
+};
+
+int file_open(struct inode *inode, int flags, const struct cred *cred, struct file **ret_file) must_check;
+void file_close(struct file *file);
+/* The inode lock is held shared from a successful return until file_read_done(). */
+int file_read(struct file *file, uint64_t pos, size_t len, struct filemap_view *view) must_check;
+void file_read_done(struct file *file, struct filemap_view *view);
+/* from: one piece of memory. kill_priv: clear set-id bits (the kernel asked for it). */
+ssize_t file_write(struct file *file, uint64_t pos, const void *from, size_t len, bool kill_priv) must_check;
+int file_fsync(struct file *file, bool datasync) must_check;
+int file_seek(struct file *file, uint64_t pos, int whence, uint64_t *ret_pos) must_check;
+int file_fallocate(struct file *file, int mode, uint64_t pos, uint64_t len) must_check;
+
+/* Directories need no open file: positions are stable by themselves. */
+int dir_read(struct inode *dir, uint64_t pos, dir_emit_fn emit, void *arg) must_check;
+int dir_fsync(struct inode *dir, bool datasync) must_check;
+
+#endif
