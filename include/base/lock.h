@@ -37,6 +37,7 @@ enum lock_rank {
 	RANK_QUEUE = 90,
 	RANK_ELEVATOR = 92,
 	RANK_DRIVER = 95,
+	RANK_CLOCK = 96,	/* who hears of a virtual clock's moves */
 	RANK_WORK = 97,
 	RANK_LEAF = 99,		/* statistics, log, pools: never calls out */
 };
@@ -58,9 +59,11 @@ struct TSA(capability("mutex")) mutex {
 	pthread_mutex_t os;
 	const char *name;
 	enum lock_rank rank;
-	pthread_t holder;	/* debug build: who holds it */
-	bool is_held;
 };
+
+/* For the few locks that no object owns. */
+#define MUTEX_INIT(lock_rank, lock_name) \
+	{.os = PTHREAD_MUTEX_INITIALIZER, .name = (lock_name), .rank = (lock_rank)}
 
 struct TSA(capability("rwlock")) rwlock {
 	pthread_rwlock_t os;
@@ -78,7 +81,7 @@ void mutex_lock(struct mutex *m) takes(*m);
 void mutex_lock_nested(struct mutex *m) takes(*m);	/* an equal rank may be held */
 bool mutex_trylock(struct mutex *m) TSA(try_acquire_capability(true, *m));
 void mutex_unlock(struct mutex *m) drops(*m);
-void must_hold(const struct mutex *m);			/* debug build only */
+void must_hold(const struct mutex *m) TSA(assert_capability(*m));	/* debug build only */
 
 /* Writers are preferred, so a stream of readers cannot starve one. Not recursive in either mode. */
 void rwlock_init(struct rwlock *l, enum lock_rank rank, const char *name);
@@ -120,6 +123,7 @@ void bit_clear_wake(bitword_t *word, uint32_t bit, uint32_t waiters);
  */
 typedef void (*thread_blocking_fn)(void *arg);
 void thread_set_blocking_hook(thread_blocking_fn fn, void *arg);	/* NULL: none */
+void thread_unblocked_reset(void);	/* the next block is told again; so does setting a hook */
 void thread_will_block(void);	/* called by the slow paths here and by whoever does long system calls */
 
 struct thread;
