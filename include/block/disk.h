@@ -4,10 +4,11 @@
  * Purpose     The generic block layer's door: bios go in here, and a driver behind disk_ops
  *             carries them out. Names no driver.
  * Ownership   disk_open_with() takes over the driver's private state and closes it in
- *             disk_close(). A disk must be idle when it is closed (disk_close waits).
+ *             disk_close(), which waits for what is under way. Nobody submits meanwhile.
  * Locking     Any thread submits. One lock a queue (RANK_QUEUE), not held over a driver's work.
  * Invariants  d1  at most config.queue_depth_max requests are queued or dispatched; further
- *                 submitters wait (backpressure) in order.
+ *                 submitters wait (backpressure) in order. A part is kept for those who wait
+ *                 for their I/O, so that a flood of writes does not stop readers (BLOCK.md).
  *             d2  writes completed before a flush was submitted are durable when it completes.
  *             d3  no order between other requests is promised, overlapping ones included; the
  *                 cache above has at most one write of a block under way.
@@ -23,11 +24,16 @@
 #include "block/request.h"
 
 struct disk;
+struct elevator_ops;
+
+#define DISK_QUEUE_DEPTH_DEFAULT 256u
+#define DISK_QUEUE_DEPTH_LIMIT 65536u
+#define DISK_WORKERS_DEFAULT 4u
 
 struct disk_limits {
 	uint64_t size_bytes;
 	uint32_t block_bytes;		/* smallest unit: 512 or 4096 (O_DIRECT) */
-	uint32_t request_bytes_max;	/* largest transfer the driver takes */
+	uint32_t request_bytes_max;	/* largest transfer the driver takes; whole blocks */
 	uint32_t vecs_max;		/* most pieces of memory in one */
 	uint32_t depth;			/* requests it works on at once */
 	bool is_read_only;
@@ -44,8 +50,9 @@ struct disk_ops {
 	 */
 	int (*execute)(void *driver, struct request *rq);
 	/*
-	 * Begins rq and returns; disk_complete() tells the end. Must not sleep for the device.
-	 * commit, when there is one, is called after a batch of starts (a doorbell).
+	 * Begins rq and returns; disk_complete() tells the end, perhaps from inside start(). Must
+	 * not sleep for the device. commit, when there is one, is called after a batch of starts
+	 * (a doorbell). The queue never makes two of these calls at once.
 	 */
 	void (*start)(void *driver, struct request *rq);
 	void (*commit)(void *driver);
@@ -53,6 +60,7 @@ struct disk_ops {
 	void (*attach)(void *driver, struct disk *disk);
 	/* Asks whether the device grew or shrank; NULL: never. */
 	uint64_t (*size_bytes)(void *driver);
+	/* Nothing is under way. No thread of the driver's is inside disk_complete() afterwards. */
 	void (*close)(void *driver);
 };
 
@@ -61,19 +69,23 @@ struct disk_config {
 	uint32_t queue_depth_max;	/* requests queued and dispatched; default 256 */
 	uint32_t nr_workers;		/* for drivers with execute(); default min(depth, 4); 0 with is_inline */
 	bool is_inline;			/* tests: bios are carried out by their submitter, in order */
-	struct clock *clock;
+	struct clock *clock;		/* NULL: real time */
+	const struct elevator_ops *elevator;	/* NULL: fifo_elevator */
 };
 
 struct disk_stats {
-	counter_t ios[4], bytes[4];	/* by enum bio_op */
-	counter_t errors;
-	counter_t merges;
-	counter_t backpressure_waits;
+	counter_t ios[BIO_NR_OPS];	/* requests that the driver carried out, by enum bio_op */
+	counter_t bytes[BIO_NR_OPS];
+	counter_t errors;		/* those among them that failed */
+	counter_t merges;		/* bios that joined a waiting request */
+	counter_t splits;		/* bios that became several requests */
+	counter_t backpressure_waits;	/* submitters that slept at the bound */
 	counter_t direct;		/* carried out by the waiting submitter itself */
-	_Atomic uint32_t depth_now, depth_most;
-	struct histogram wait_ns, service_ns;
+	_Atomic uint32_t depth_now, depth_most;	/* requests queued and dispatched */
+	struct histogram wait_ns, service_ns;	/* queued to dispatched; dispatched to done */
 };
 
+/* On failure the driver's private state stays the caller's. */
 int disk_open_with(const struct disk_ops *ops, void *driver, const struct disk_limits *limits,
 		   const struct disk_config *config, struct disk **ret_disk) must_check;
 void disk_close(struct disk *disk);		/* waits for what is under way; NULL is harmless */
@@ -97,7 +109,7 @@ int disk_write(struct disk *disk, uint64_t offset_bytes, const void *from, uint3
 /* Waits until nothing is queued or under way. */
 void disk_drain(struct disk *disk);
 
-/* For asynchronous drivers: rq is done. Any thread. */
+/* For asynchronous drivers: rq is done. Any thread, without a lock of the driver's. */
 void disk_complete(struct request *rq, int status);
 
 #endif

@@ -34,6 +34,7 @@ enum page_flags {
 	PAGE_READAHEAD = 1u << 8,	/* the mark: reaching it starts the next window */
 	PAGE_NEW = 1u << 9,		/* its block was allocated for the write under way */
 	PAGE_PINNED = 1u << 10,		/* the owner forbids writing it home (journal) */
+	PAGE_CHECKED = 1u << 11,	/* the owner's gate passed these bytes since they were read */
 };
 
 struct mapping;

@@ -155,6 +155,8 @@ struct file_ops {
 	/* SEEK_DATA or SEEK_HOLE from pos: -ENXIO at or beyond the end. */
 	int (*seek)(struct inode *inode, uint64_t pos, int whence, uint64_t *ret_pos);
 	int (*fallocate)(struct inode *inode, int mode, uint64_t pos, uint64_t len);
+	/* A file that was open for writing was closed. May be NULL. Lock not held. */
+	void (*release)(struct inode *inode);
 };
 
 enum inode_state {
