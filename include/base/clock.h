@@ -26,7 +26,10 @@ bool clock_is_virtual(const struct clock *c);
 uint64_t clock_now_ns(const struct clock *c);		/* monotonic */
 /* Wall time; cheap (the kernel's coarse clock: about 4 ms), as file times need no more. */
 struct timespec clock_wall(const struct clock *c);
-/* Virtual only: moves time on. Work queues made with this clock run what became due (base/work.h). */
+/*
+ * Virtual only: moves time on. The threads of work queues made with this clock then run what became
+ * due; an inline queue does so at its next work_run_pending() (base/work.h).
+ */
 void clock_advance(struct clock *c, uint64_t ns);
 
 #endif

@@ -27,7 +27,7 @@ struct option_row {
 	enum option_kind kind;
 	size_t offset;		/* of the target in the options struct */
 	uint64_t value;		/* FLAG: what it sets */
-	uint64_t min, max;
+	uint64_t min, max;	/* max 0: no upper bound */
 	const char *choices;
 	const char *help;	/* one line; NULL hides it from help */
 };
@@ -35,10 +35,14 @@ struct option_row {
 /* Takes words that the table does not know: 1 taken, 0 unknown, negative errno with err filled. */
 typedef int (*options_unknown_fn)(void *arg, const char *word, char *err, size_t err_size);
 
+/*
+ * Fills the fields of target that list names; the others keep what they have, so set defaults
+ * first (a default string must come from mem_strdup). After an error too, options_done() frees.
+ */
 int options_parse(const struct option_row *rows, size_t nr_rows, const char *list, void *target,
 		  options_unknown_fn unknown, void *arg, char *err, size_t err_size) must_check;
 void options_done(const struct option_row *rows, size_t nr_rows, void *target);
-/* Decimal (or 0x) number with an optional unit k, K, M, G, T (1024s); the whole string must fit. */
+/* Decimal (or 0x) number with an optional unit k, M, G, T (1024s, either case); the whole string must fit. */
 int parse_size(const char *text, uint64_t *ret_bytes) must_check;
 int parse_u64(const char *text, uint64_t *ret) must_check;
 
