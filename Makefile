@@ -3,11 +3,14 @@
 # BUILD   where everything is built (default build)
 # ROOMS   the rooms of src/ that go into the library (default all)
 # SAN     address, undefined or thread: build with that sanitizer
-# DEBUG   1: lock ranks and whole-object checks on (the check build)
+# DEBUG   1: lock ranks and whole-object checks on, warnings are errors (the check build)
+# DEPS    empty: take the packages as they are, install nothing
 
 BUILD  ?= build
 PREFIX ?= /usr/local
-CC     ?= gcc
+ifeq ($(origin CC),default)
+  CC := gcc
+endif
 ROOMS  ?= base layout block sched drivers cache journal vfs ext fuse daemon
 VERSION := 0.1
 
@@ -17,8 +20,10 @@ PKGS   := fuse3 zlib
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings
 CSTD   := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DEXTANT_VERSION='"$(VERSION)"'
 OPT    ?= -O2 -g
-LDLIBS  = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
-PKGCF   = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# Asked once, and only when something is compiled: before `make deps` there may be no pkg-config.
+LDLIBS  = $(eval LDLIBS := $$(shell pkg-config --libs $$(PKGS)) -lpthread)$(LDLIBS)
+PKGCF   = $(eval PKGCF := $$(shell pkg-config --cflags $$(PKGS)))$(PKGCF)
+CHECKLIBS = $(eval CHECKLIBS := $$(shell pkg-config --libs check))$(CHECKLIBS)
 ifneq ($(SAN),)
   OPT += -fsanitize=$(SAN) -fno-omit-frame-pointer
   LDFLAGS += -fsanitize=$(SAN)
@@ -42,7 +47,12 @@ UNIT_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard tests/unit/$(r)/test_*.c)))
 FS_SRC   := $(wildcard tests/fs/*.c)
 HARN_SRC := $(wildcard tests/harness/*.c)
 obj = $(1:%.c=$(BUILD)/obj/%.o)
-BIN := $(BUILD)/bin/extant $(BUILD)/bin/mkfs.extant
+# A sub-make of a plain `make` uses every core; below a `make -j` it shares that one's jobs.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+BIN := $(BUILD)/bin/extant $(BUILD)/bin/mkfs.extant $(if $(FSCK_SRC),$(BUILD)/bin/fsck.extant)
+# Small programs of the tests and the benchmark, one source file each.
+TOOL_SRC := $(wildcard tests/tools/*.c tests/mount/*.c tests/bench/*.c)
+TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC)))
 
 ## all: build the programs into build/bin
 all: $(BIN)
@@ -68,13 +78,40 @@ $(BUILD)/bin/mkfs.extant: $(call obj,$(MKFS_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bin/fsck.extant: $(call obj,$(FSCK_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/tests/unit: $(call obj,$(UNIT_SRC)) $(call obj,tests/harness/runner.c) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
 $(BUILD)/tests/fs: $(call obj,$(FS_SRC)) $(call obj,$(HARN_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
+
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -lpthread
+$(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -lpthread
+$(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -lpthread
+
+## deps: install the Debian packages that are missing (nothing, without network, when all are there)
+DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
+deps:
+	@$(if $(strip $(DEPS)),tests/harness/deps.sh $(DEPS),:)
+
+## demo: make an image, mount it, copy a tree into it, compare, unmount, check it
+demo: deps
+	+@$(MAKE) $(JOBS) --no-print-directory -s all tools
+	@BUILD=$(BUILD) tests/harness/demo.sh
+
+## tools: build the small programs that the mount tests and the benchmark use
+tools: $(TOOLS)
 
 ## unit: build and run the unit tests of ROOMS
 unit: $(BUILD)/tests/unit
@@ -84,6 +121,113 @@ unit: $(BUILD)/tests/unit
 fs: $(BUILD)/tests/fs
 	$(BUILD)/tests/fs
 
-.PHONY: all unit fs
+programs: $(BIN) $(TOOLS) $(BUILD)/tests/unit $(BUILD)/tests/fs
+
+# The check build has its own directory, so that `make` and `make check` do not undo each other.
+CHECK := $(BUILD)/check
+CHECK_MAKE = $(MAKE) $(JOBS) --no-print-directory BUILD=$(CHECK) DEBUG=1
+# Scripts that need the programs only (mkfs against mke2fs), and those that mount. The quick ones
+# go into `make check`.
+MKFS_SH  := $(wildcard tests/mkfs/*.sh)
+MOUNT_SH := $(filter-out tests/mount/lib.sh,$(wildcard tests/mount/*.sh))
+QUICK_SH := $(filter %/smoke.sh %/exit.sh %/semantics.sh,$(MOUNT_SH))
+
+## check: unit, fs, mkfs and quick mount tests of the check build; the last line is the total
+check: deps
+	+@$(CHECK_MAKE) programs
+	@BUILD=$(CHECK) tests/harness/check.sh $(CHECK)/tests/unit $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
+
+## check-mount: every test that mounts through the kernel (tests/mount)
+check-mount: deps
+	+@$(CHECK_MAKE) programs
+	@BUILD=$(CHECK) tests/harness/check.sh $(MOUNT_SH)
+
+## check-full: check, check-mount, the sanitizers, headers and map, in one total (what CI runs)
+check-full: deps
+	@.ci/run
+
+## asan: unit and fs tests under the address sanitizer
+asan: SAN_NAME := address
+## ubsan: unit and fs tests under the undefined-behaviour sanitizer
+ubsan: SAN_NAME := undefined
+## tsan: unit and fs tests under the thread sanitizer
+tsan: SAN_NAME := thread
+asan ubsan tsan: deps
+	+@$(MAKE) $(JOBS) --no-print-directory BUILD=$(BUILD)/$@ DEBUG=1 SAN=$(SAN_NAME) programs
+	@BUILD=$(BUILD)/$@ tests/harness/check.sh $(BUILD)/$@/tests/unit $(BUILD)/$@/tests/fs
+
+SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c) $(MKFS_SRC) $(FSCK_SRC))
+HEADERS := $(sort $(wildcard include/*/*.h))
+OURS    := $(sort $(SOURCES) $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h mkfs/*.h fsck/*.h) \
+	$(wildcard tests/*/*.c tests/*/*.h tests/unit/*/*.c))
+
+## tsa: clang's analysis of which lock is held where
+tsa:
+	@tests/harness/each.sh "$(SOURCES)" \
+		clang -fsyntax-only -Wthread-safety -Werror=thread-safety $(CSTD) -Iinclude $(PKGCF) -I. {}
+
+## tidy: clang-tidy over the sources
+tidy:
+	@tests/harness/each.sh "$(SOURCES)" \
+		clang-tidy --quiet {} -- $(CSTD) -Iinclude $(PKGCF) -I.
+
+## headers: every public header compiles alone
+headers:
+	@tests/harness/each.sh "$(HEADERS)" \
+		$(CC) -fsyntax-only -x c $(CSTD) $(WARN) -Werror -Iinclude $(PKGCF) {}
+
+## format: clang-format in place
+format:
+	clang-format -i $(OURS)
+
+## format-check: what clang-format would change, as errors
+format-check:
+	@clang-format --dry-run -Werror $(OURS)
+
+## map: includes and direct calls against the floors of src/DESIGN.md, circles between files
+map: $(LIB) $(call obj,$(MKFS_SRC) $(FSCK_SRC) $(MAINS))
+	@tests/harness/map.sh $(BUILD)
+
+## sizes: the longest functions and files, and the medians
+sizes:
+	@tests/harness/sizes.sh $(SOURCES)
+
+## bench: extant, fuse2fs and the kernel in one run, as ratios (ROUNDS=3)
+bench: deps
+	+@$(MAKE) $(JOBS) --no-print-directory -s all tools
+	@BUILD=$(BUILD) tests/bench/bench.sh
+
+BINDIR  := $(DESTDIR)$(PREFIX)/bin
+SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+MANDIR  := $(DESTDIR)$(PREFIX)/share/man
+MAN1    := $(wildcard src/daemon/*.1)
+MAN8    := $(wildcard src/daemon/*.8 mkfs/*.8 fsck/*.8)
+
+## install: programs and manual pages below $(DESTDIR)$(PREFIX) (default /usr/local)
+install: all
+	install -d $(BINDIR) $(SBINDIR)
+	install -m 755 $(BUILD)/bin/extant $(BINDIR)/extant
+	install -m 755 $(filter-out %/extant,$(BIN)) $(SBINDIR)
+	ln -sf ../bin/extant $(SBINDIR)/mount.extant
+	$(if $(MAN1),install -d $(MANDIR)/man1 && install -m 644 $(MAN1) $(MANDIR)/man1)
+	$(if $(MAN8),install -d $(MANDIR)/man8 && install -m 644 $(MAN8) $(MANDIR)/man8)
+
+## uninstall: remove what install put there
+uninstall:
+	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,mount.extant mkfs.extant fsck.extant)
+	rm -f $(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) $(addprefix $(MANDIR)/man8/,$(notdir $(MAN8)))
+
+## clean: remove the build directory
+clean:
+	rm -rf $(BUILD)
+
+## help: this list
+help:
+	@awk '/^## /{ sub(/^## /, ""); at = index($$0, ": "); \
+		printf "%-14s %s\n", substr($$0, 1, at - 1), substr($$0, at + 2) }' Makefile
+
+.PHONY: all deps demo tools unit fs programs check check-mount check-full asan ubsan tsan tsa tidy \
+	headers format format-check map sizes bench install uninstall clean help
 .DELETE_ON_ERROR:
+.SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
