@@ -6,7 +6,7 @@
  * Ownership   Names and entries point into the caller's block and live as long as it is unchanged.
  * Locking     The caller's: readers may share a block, a writer has it alone.
  * Invariants  D1  The records of a block form a chain from byte 0 to exactly its end.
- *             D2  A record is a multiple of 4 bytes, at least 12 (8 if it holds no name), and holds its name.
+ *             D2  A record is a multiple of 4 bytes, at least 12, and holds its name.
  *             D3  Every change keeps D1 and D2, moves no entry that stays, so that an offset is a
  *                 stable cookie for a reader, and leaves no name behind in the bytes that it freed
  *                 as an entry.
@@ -45,6 +45,12 @@ must_check int dirblock_check(const struct geometry *geo, const void *block, cha
  */
 must_check int dirblock_next(const struct geometry *geo, const void *block, unsigned *offset,
 			     struct dirblock_entry *ret);
+
+/*
+ * Where a reader that stopped at offset goes on after the block may have changed: the first record that
+ * begins there or behind it; block_size at the end, or where the chain is broken.
+ */
+unsigned dirblock_resync(const struct geometry *geo, const void *block, unsigned offset);
 
 /* The first entry of that name. 0, -ENOENT (also where the chain is broken before it). */
 must_check int dirblock_find(const struct geometry *geo, const void *block,

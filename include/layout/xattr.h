@@ -84,8 +84,8 @@ unsigned xattr_bytes_needed(unsigned name_len, uint32_t value_size);
 /* ---- changing; a block's hashes are kept up ---- */
 
 /*
- * Adds or replaces. name_len 1..255. -ENOSPC leaves the area as it was, the old value included. value
- * must not point into the area.
+ * Adds or replaces. name_len 0..255 (ACLs have no name but their index), name_index not 0. -ENOSPC leaves
+ * the area as it was, the old value included. value must not point into the area.
  */
 must_check int xattr_set(const struct xattr_area *area, uint8_t name_index, const char *name,
 			 unsigned name_len, const void *value, uint32_t value_size);
