@@ -22,6 +22,7 @@
 #define HARNESS_RUNNER_H
 
 #include <check.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct test_suite {
@@ -37,6 +38,12 @@ uint64_t test_seed(void);
 
 /* Says why this test cannot run here; counted as skipped, and as failed when CI=true. Does not return. */
 void test_skip(const char *why) __attribute__((noreturn));
+
+/*
+ * Runs fn in a process of its own and returns the signal that ended it, 0 when it came back. What
+ * it wrote to standard error stands in text, cut to size. For must() and other sudden ends.
+ */
+int test_run_to_death(void (*fn)(void), char *text, size_t size);
 
 #define TEST_SUITE(suite_name)                                                           \
 	static void suite_name##_fill(TCase *tc);                                        \
