@@ -1,0 +1,220 @@
+/*
+ * Open files and their bytes.
+ *
+ * With the kernel's write-back cache it is the kernel that appends, fills pages around a partial
+ * write and knows the size, so a file that was opened to write is also read from here, and WRITE
+ * always says where.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "convert.h"
+#include "node.h"
+#include "ops.h"
+#include "vfs/namei.h"
+
+static struct file *file_of(const struct fuse_file_info *fi)
+{
+	return ((struct open_file *)(uintptr_t)fi->fh)->file;
+}
+
+static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_info *fi)
+{
+	struct front *f = front_of(req);
+	struct open_file *of;
+	struct cred cred;
+	int flags = fi->flags;
+	int err;
+
+	of = mem_alloc(sizeof(*of));
+	if (!of)
+		return -ENOMEM;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		flags = (flags & ~O_ACCMODE) | O_RDWR;
+	convert_cred(fuse_req_ctx(req), &cred);
+	err = file_open(inode, flags, &cred, &of->file);
+	if (err) {
+		mem_free(of);
+		return err;
+	}
+	mutex_lock(&f->open_lock);
+	list_add_tail(&f->open_files, &of->link);
+	mutex_unlock(&f->open_lock);
+	fi->fh = (uint64_t)(uintptr_t)of;
+	fi->keep_cache = 1;	/* nobody but this kernel changes the file */
+	return 0;
+}
+
+static void handle_close(struct front *f, const struct fuse_file_info *fi)
+{
+	struct open_file *of = (struct open_file *)(uintptr_t)fi->fh;
+
+	mutex_lock(&f->open_lock);
+	list_del(&of->link);
+	mutex_unlock(&f->open_lock);
+	file_close(of->file);
+	mem_free(of);
+}
+
+/* As reply_entry(), with the handle beside it. */
+static void reply_created(fuse_req_t req, struct inode *inode, const struct fuse_file_info *fi)
+{
+	struct front *f = front_of(req);
+	struct fuse_entry_param e;
+
+	node_entry(inode, &e);
+	node_remember(inode);
+	if (fuse_reply_create(req, &e, fi) == 0)
+		return;
+	handle_close(f, fi);
+	node_forget(inode, 1);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *text, mode_t mode, struct fuse_file_info *fi)
+{
+	struct name name = convert_name(text);
+	struct inode *dir, *inode;
+	struct cred cred;
+	int err;
+
+	if (!node_of(req, parent, &dir))
+		return;
+	convert_cred(fuse_req_ctx(req), &cred);
+	err = vfs_mknod(dir, &name, S_IFREG | (mode & 07777), 0, 0, &cred, &inode);
+	inode_put(dir);
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	err = handle_open(req, inode, fi);
+	if (err) {
+		inode_put(inode);
+		reply_error(req, err);
+		return;
+	}
+	reply_created(req, inode, fi);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct front *f = front_of(req);
+	struct inode *inode;
+	int err;
+
+	if (!node_of(req, id, &inode))
+		return;
+	err = handle_open(req, inode, fi);
+	inode_put(inode);
+	if (err)
+		reply_error(req, err);
+	else if (fuse_reply_open(req, fi) != 0)
+		handle_close(f, fi);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	(void)id;
+	handle_close(front_of(req), fi);
+	fuse_reply_err(req, 0);
+}
+
+/* For a view of more pieces than one writev() takes: small blocks, scattered in memory. */
+static void reply_copy(fuse_req_t req, const struct filemap_view *view)
+{
+	char *bytes = mem_alloc(view->len_bytes);
+	size_t at = 0;
+
+	if (!bytes) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	for (uint32_t i = 0; i < view->nr_iov; i++) {
+		memcpy(bytes + at, view->iov[i].iov_base, view->iov[i].iov_len);
+		at += view->iov[i].iov_len;
+	}
+	fuse_reply_buf(req, bytes, at);
+	mem_free(bytes);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos, struct fuse_file_info *fi)
+{
+	const uint32_t iov_max = IOV_MAX - 1;	/* libfuse puts its header before ours */
+	struct file *file = file_of(fi);
+	struct filemap_view view;
+	int err;
+
+	(void)id;
+	/* INIT agreed on no more; a shorter answer would look like the end of the file. */
+	if (size > FILEMAP_READ_MAX) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	err = file_read(file, (uint64_t)pos, size, &view);
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	if (view.nr_iov <= iov_max)
+		fuse_reply_iov(req, view.iov, (int)view.nr_iov);
+	else
+		reply_copy(req, &view);
+	file_read_done(file, &view);
+}
+
+/*
+ * A write around the kernel's cache (O_DIRECT) carries the promise of O_SYNC in its flags; for
+ * pages of the cache the kernel sends FSYNC itself.
+ */
+static int sync_if_promised(struct file *file, const struct fuse_file_info *fi)
+{
+	if (fi->writepage || !(fi->flags & O_DSYNC))
+		return 0;
+	return file_fsync(file, (fi->flags & O_SYNC) != O_SYNC);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off_t pos, struct fuse_file_info *fi)
+{
+	struct file *file = file_of(fi);
+	ssize_t written;
+	int err;
+
+	(void)id;
+	written = file_write(file, (uint64_t)pos, bytes, size, false);
+	if (written < 0) {
+		reply_error(req, (int)written);
+		return;
+	}
+	err = sync_if_promised(file, fi);
+	if (err)
+		reply_error(req, err);
+	else
+		fuse_reply_write(req, (size_t)written);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info *fi)
+{
+	(void)id;
+	reply_error(req, file_fsync(file_of(fi), datasync != 0));
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t pos, off_t len, struct fuse_file_info *fi)
+{
+	(void)id;
+	reply_error(req, file_fallocate(file_of(fi), mode, (uint64_t)pos, (uint64_t)len));
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t id, off_t pos, int whence, struct fuse_file_info *fi)
+{
+	uint64_t found;
+	int err;
+
+	(void)id;
+	err = file_seek(file_of(fi), (uint64_t)pos, whence, &found);
+	if (err)
+		reply_error(req, err);
+	else
+		fuse_reply_lseek(req, (off_t)found);
+}
