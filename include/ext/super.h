@@ -15,7 +15,7 @@
 #include "base/types.h"
 #include "vfs/super.h"
 
-enum ext_errors_policy { EXT_ERRORS_DEFAULT, EXT_ERRORS_CONTINUE, EXT_ERRORS_RO, EXT_ERRORS_PANIC };
+enum ext_errors_policy { EXT_ON_ERROR_DEFAULT, EXT_ON_ERROR_CONTINUE, EXT_ON_ERROR_RO, EXT_ON_ERROR_PANIC };
 
 struct ext_mount_config {
 	bool is_read_only;

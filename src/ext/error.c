@@ -21,21 +21,28 @@ int ext_error(struct ext *fs, inr_t ino, fsblk_t block, const char *fmt, ...)
 	va_end(args);
 
 	mutex_lock(&fs->state_lock);
-	is_first = fs->error_count++ == 0;
-	if (is_first)
+	is_first = !fs->has_errors;
+	fs->has_errors = true;
+	fs->error_count++;
+	fs->last_error_ino = ino;
+	fs->last_error_block = block;
+	if (is_first) {
+		fs->first_error_ino = ino;
+		fs->first_error_block = block;
 		snprintf(fs->first_error, sizeof(fs->first_error), "inode %u, block %llu: %.100s", ino,
 			 (unsigned long long)block, text);
+	}
 	mutex_unlock(&fs->state_lock);
 
 	if (log_limit_allows(&limit))
 		log_error("%s: damage at inode %u, block %llu: %s", disk_name(fs->sb.disk), ino,
 			  (unsigned long long)block, text);
 	trace("ext.error", ino, block);
-	if (fs->errors == EXT_ERRORS_PANIC) {
+	if (fs->errors == EXT_ON_ERROR_PANIC) {
 		log_error("%s: errors=panic, so the daemon stops here", disk_name(fs->sb.disk));
 		abort();
 	}
-	if (fs->errors == EXT_ERRORS_RO && !atomic_exchange(&fs->sb.is_read_only, true))
+	if (fs->errors == EXT_ON_ERROR_RO && !atomic_exchange(&fs->sb.is_read_only, true))
 		log_error("%s: now read-only; unmount it and run fsck", disk_name(fs->sb.disk));
 	return -EUCLEAN;
 }
@@ -51,7 +58,7 @@ bool ext_has_errors(struct super *sb, char *text, size_t text_size)
 	bool has_errors;
 
 	mutex_lock(&fs->state_lock);
-	has_errors = fs->error_count > 0;
+	has_errors = fs->has_errors;
 	if (has_errors && text)
 		snprintf(text, text_size, "%s", fs->first_error);
 	mutex_unlock(&fs->state_lock);

@@ -31,7 +31,6 @@
 
 #define EXT_GROUP_LOCKS 64u		/* a power of two; groups share them by number */
 #define EXT_RUNS_CACHED 4u		/* mapped runs that an inode remembers */
-#define EXT2_LINKS_MAX 32000u		/* as Linux's ext2 and ext3 have it */
 
 /* How much of a transaction each kind of change may touch: blocks, counted generously. */
 #define CREDITS_INODE 2u		/* the table block, the superblock */
@@ -81,7 +80,9 @@ struct ext {
 	uid_t resuid;
 	gid_t resgid;
 	enum ext_errors_policy errors;
-	bool was_clean;			/* VALID_FS stood when it was mounted */
+	/* What inode.c gives to inodes, filled in by super.c, which stands above all of them. */
+	const struct inode_ops *iops;
+	const struct file_ops *file_fops, *dir_fops;
 
 	/* state */
 	struct buffer_cache buffers;
@@ -91,6 +92,9 @@ struct ext {
 	struct ext_group *groups;
 	struct mutex group_locks[EXT_GROUP_LOCKS];
 	_Atomic uint64_t free_blocks, free_inodes, used_dirs;
+	_Atomic bool has_large_file;	/* the feature bit, set by the first file that needs it */
+	uint16_t mount_state;		/* the superblock's when it was mounted: what an unmount restores */
+	bool is_recovering;		/* mounting: inodes without links may be read [mount only] */
 	_Atomic uint32_t next_dir_group;	/* where the next top-level directory looks first */
 
 	struct mutex orphan_lock;	/* RANK_ORPHAN: the list on disk and this one */
@@ -101,7 +105,10 @@ struct ext {
 
 	struct mutex state_lock;	/* RANK_LEAF: what follows */
 	struct rand rand;		/* inode generations */
-	uint32_t error_count;		/* damage found since mount */
+	uint32_t error_count;		/* damage found since mount, and not yet in the superblock */
+	bool has_errors;		/* any since mount */
+	inr_t first_error_ino, last_error_ino;
+	fsblk_t first_error_block, last_error_block;
 	char first_error[160];
 };
 
@@ -115,7 +122,7 @@ struct ext_inode_info {
 	struct inode vfs;		/* first, so that the two are one object */
 
 	uint32_t flags;			/* EXT_*_FL [inode lock] */
-	uint32_t dtime;			/* deletion time; orphans: the next one [orphan_lock while on the list] */
+	uint32_t dtime;			/* deletion time; orphans: the next one [its table block's buffer lock] */
 	fsblk_t file_acl;		/* xattr block or 0 [inode lock] */
 	uint16_t extra_isize;		/* [none: set once] */
 	bool is_fast_symlink;		/* block[] holds the target [none: set once] */

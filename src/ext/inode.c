@@ -1,0 +1,386 @@
+/* Inodes between disk and memory. */
+#include "inode.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "balloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "block/disk.h"
+#include "blockmap.h"
+#include "error.h"
+#include "group.h"
+#include "ialloc.h"
+#include "mapping.h"
+#include "orphan.h"
+#include "truncate.h"
+#include "vfs/attr.h"
+#include "xattr.h"
+
+struct inode *ext_alloc_inode(struct super *sb)
+{
+	struct ext_inode_info *info = mem_zalloc(sizeof(*info));
+
+	if (!info)
+		return NULL;
+	inode_init(&info->vfs, sb);
+	rwlock_init(&info->tree_lock, RANK_TREE, "tree");
+	mutex_init(&info->run_lock, RANK_LEAF, "runs");
+	list_init(&info->orphan_link);
+	balloc_init_window(info);
+	return &info->vfs;
+}
+
+void ext_free_inode(struct inode *inode)
+{
+	struct ext_inode_info *info = info_of(inode);
+
+	must(list_empty(&info->orphan_link));
+	mutex_done(&info->run_lock);
+	rwlock_done(&info->tree_lock);
+	inode_done(inode);
+	mem_free(info);
+}
+
+bool ext_inode_has_tree(const struct inode *inode)
+{
+	return S_ISREG(inode->attr.mode) || S_ISDIR(inode->attr.mode) ||
+	       (S_ISLNK(inode->attr.mode) && !info_of(inode)->is_fast_symlink);
+}
+
+/* ---- the table block ---- */
+
+static struct inode_place place_of(const struct ext *fs, inr_t ino)
+{
+	return inode_location(&fs->geo, ino, fs->groups[group_of_inode(&fs->geo, ino)].inode_table);
+}
+
+/* Reads the table block of ino, and where in it the inode lies. */
+static int table_block(struct ext *fs, inr_t ino, struct buffer **ret_buffer, unsigned *ret_offset)
+{
+	struct inode_place place = place_of(fs, ino);
+
+	*ret_offset = place.offset;
+	return buffer_read(&fs->buffers, place.block, ret_buffer);
+}
+
+static uint32_t attr_flags_of(uint32_t flags)
+{
+	return (flags & EXT_IMMUTABLE_FL ? INODE_IMMUTABLE : 0) | (flags & EXT_APPEND_FL ? INODE_APPEND : 0) |
+	       (flags & EXT_SYNC_FL ? INODE_SYNC : 0) | (flags & EXT_NOATIME_FL ? INODE_NOATIME : 0) |
+	       (flags & EXT_DIRSYNC_FL ? INODE_DIRSYNC : 0);
+}
+
+static void set_ops(struct inode *inode)
+{
+	struct ext *fs = ext_of(inode);
+
+	inode->iops = fs->iops;
+	inode->fops = S_ISDIR(inode->attr.mode) ? fs->dir_fops : fs->file_fops;
+	mapping_init(&inode->mapping, fs->sb.cache, fs->sb.disk, S_ISREG(inode->attr.mode) ? &ext_mapping_ops : NULL,
+		     inode, inode->ino);
+}
+
+static void take_fields(struct inode *inode, const struct inode_fields *f)
+{
+	struct ext_inode_info *info = info_of(inode);
+	struct inode_attr *a = &inode->attr;
+
+	*a = (struct inode_attr){
+		.mode = f->mode,
+		.nlink = f->links,
+		.uid = f->uid,
+		.gid = f->gid,
+		.rdev_major = major(f->rdev),
+		.rdev_minor = minor(f->rdev),
+		.size_bytes = f->size,
+		.blocks_512 = f->blocks,
+		.atime = f->atime,
+		.mtime = f->mtime,
+		.ctime = f->ctime,
+		.flags = attr_flags_of(f->flags),
+	};
+	if (f->has_crtime)
+		a->btime = f->crtime;
+	inode->generation = f->generation;
+	info->flags = f->flags;
+	info->dtime = f->dtime;
+	info->file_acl = f->file_acl;
+	info->extra_isize = f->extra_isize;
+	info->is_fast_symlink = inode_is_fast_symlink(&ext_of(inode)->geo, f);
+	memcpy(info->block, f->block, sizeof(info->block));
+}
+
+static void give_fields(struct inode *inode, struct inode_fields *f)
+{
+	struct ext_inode_info *info = info_of(inode);
+	struct inode_attr a;
+
+	inode_attr(inode, &a);
+	*f = (struct inode_fields){
+		.mode = (uint16_t)a.mode,
+		.links = (uint16_t)a.nlink,
+		.uid = a.uid,
+		.gid = a.gid,
+		.size = a.size_bytes,
+		.blocks = a.blocks_512,
+		.flags = info->flags,
+		.generation = inode->generation,
+		.file_acl = info->file_acl,
+		.atime = a.atime,
+		.mtime = a.mtime,
+		.ctime = a.ctime,
+		.crtime = a.btime,
+		.has_crtime = true,
+		.dtime = info->dtime,
+		.rdev = makedev(a.rdev_major, a.rdev_minor),
+		.extra_isize = info->extra_isize,
+	};
+	memcpy(f->block, info->block, sizeof(f->block));
+}
+
+int ext_read_inode(struct inode *inode)
+{
+	struct ext *fs = ext_of(inode);
+	struct inode_fields f;
+	struct buffer *b;
+	char why[160];
+	unsigned offset;
+	int err;
+
+	if (!inode_nr_is_user(&fs->geo, inode->ino))
+		return -ESTALE;
+	err = table_block(fs, inode->ino, &b, &offset);
+	if (err)
+		return err;
+	buffer_lock(b);
+	inode_decode(&fs->geo, (uint8_t *)buffer_data(b) + offset, &f);
+	buffer_unlock(b);
+	err = inode_check(&fs->geo, inode->ino, &f, why, sizeof(why));
+	if (err == -EUCLEAN)
+		err = ext_error(fs, inode->ino, buffer_block(b), "%s", why);
+	else if (!err && f.links == 0 && !fs->is_recovering)
+		err = -ESTALE;	/* deleted; only an orphan's clean-up may look at it */
+	buffer_put(b);
+	if (err)
+		return err;
+	take_fields(inode, &f);
+	info_of(inode)->is_allocated = true;
+	set_ops(inode);
+	return 0;
+}
+
+/* A file above 2 GiB needs the large_file feature, which revision-1 file systems gain on demand. */
+static int need_large_file(struct handle *h, struct ext *fs)
+{
+	struct ext_super *super;
+	int err;
+
+	if (fs->has_large_file || !fs->super_buffer)
+		return 0;
+	err = meta_begin(h, fs->super_buffer);
+	if (err)
+		return err;
+	super = ext_super_of(fs);
+	super->feature_ro_compat = le32_make(le32_get(super->feature_ro_compat) | EXT_RO_COMPAT_LARGE_FILE);
+	if (le32_get(super->rev_level) == EXT_GOOD_OLD_REV) {
+		super->rev_level = le32_make(EXT_DYNAMIC_REV);
+		super->first_ino = le32_make(EXT_GOOD_OLD_FIRST_INO);
+		super->inode_size = le16_make(EXT_GOOD_OLD_INODE_SIZE);
+	}
+	fs->has_large_file = true;
+	meta_end(h, fs->super_buffer);
+	return 0;
+}
+
+static int write_fields(struct handle *h, struct inode *inode, bool is_new)
+{
+	struct ext *fs = ext_of(inode);
+	struct inode_fields f;
+	bool needs_large_file;
+	struct buffer *b;
+	unsigned offset;
+	uint8_t *bytes;
+	int err = table_block(fs, inode->ino, &b, &offset);
+
+	if (err)
+		return err;
+	err = meta_begin(h, b);
+	if (err)
+		goto out_put;
+	bytes = (uint8_t *)buffer_data(b) + offset;
+	give_fields(inode, &f);
+	if (is_new)
+		memset(bytes, 0, fs->geo.inode_size);
+	needs_large_file = inode_encode(&fs->geo, &f, bytes);
+	meta_end(h, b);
+	if (needs_large_file)
+		err = need_large_file(h, fs);
+out_put:
+	buffer_put(b);
+	return err;
+}
+
+int ext_inode_write(struct handle *h, struct inode *inode)
+{
+	return write_fields(h, inode, false);
+}
+
+int ext_inode_set_dtime(struct handle *h, struct inode *inode, uint32_t dtime)
+{
+	struct ext *fs = ext_of(inode);
+	struct buffer *b;
+	unsigned offset;
+	int err = table_block(fs, inode->ino, &b, &offset);
+
+	if (err)
+		return err;
+	err = meta_begin(h, b);
+	if (!err) {
+		struct ext_inode *on_disk = (struct ext_inode *)((uint8_t *)buffer_data(b) + offset);
+
+		info_of(inode)->dtime = dtime;
+		on_disk->dtime = le32_make(dtime);
+		meta_end(h, b);
+	}
+	buffer_put(b);
+	return err;
+}
+
+void ext_set_nlink(struct inode *inode, uint32_t nlink)
+{
+	mutex_lock(&inode->attr_lock);
+	inode->attr.nlink = nlink;
+	mutex_unlock(&inode->attr_lock);
+	attr_touch(inode, SETATTR_CTIME);
+}
+
+/* ---- new inodes ---- */
+
+static uint32_t inherited_flags(const struct inode *dir, mode_t mode)
+{
+	uint32_t flags = info_of(dir)->flags & EXT_FL_INHERITED;
+
+	if (S_ISDIR(mode))
+		return flags;
+	flags &= ~EXT_DIRSYNC_FL;
+	return S_ISREG(mode) ? flags : flags & (EXT_NODUMP_FL | EXT_NOATIME_FL);
+}
+
+static void init_new(struct ext *fs, struct inode *dir, const struct new_inode *wish, uint32_t nlink,
+		     struct inode *inode)
+{
+	struct timespec now = inode_clamp_time(clock_wall(fs->sb.clock), inode_default_extra_isize(&fs->geo) != 0);
+	struct ext_inode_info *info = info_of(inode);
+
+	info->flags = inherited_flags(dir, wish->mode);
+	info->extra_isize = inode_default_extra_isize(&fs->geo);
+	inode->attr = (struct inode_attr){
+		.mode = wish->mode,
+		.nlink = nlink,
+		.uid = wish->uid,
+		.gid = wish->gid,
+		.rdev_major = wish->rdev_major,
+		.rdev_minor = wish->rdev_minor,
+		.atime = now,
+		.mtime = now,
+		.ctime = now,
+		.flags = attr_flags_of(info->flags),
+	};
+	if (info->extra_isize)
+		inode->attr.btime = now;
+	mutex_lock(&fs->state_lock);
+	inode->generation = (uint32_t)rand_u64(&fs->rand);
+	mutex_unlock(&fs->state_lock);
+	set_ops(inode);
+}
+
+int ext_inode_new(struct handle *h, struct inode *dir, const struct new_inode *wish, uint32_t nlink,
+		  struct inode **ret_inode)
+{
+	bool dir_is_top = dir->ino == EXT_ROOT_INO || (info_of(dir)->flags & EXT_TOPDIR_FL);
+	bool is_dir = S_ISDIR(wish->mode);
+	struct ext *fs = ext_of(dir);
+	struct inode *inode;
+	inr_t ino;
+	int err = ialloc_new(h, fs, dir->ino, dir_is_top, is_dir, &ino);
+
+	if (err)
+		return err;
+	err = inode_create(&fs->sb, ino, &inode);
+	if (err) {
+		ignore(ialloc_free(h, fs, ino, is_dir), "the first error is the one to tell");
+		return err;
+	}
+	init_new(fs, dir, wish, nlink, inode);
+	info_of(inode)->is_allocated = true;
+	err = write_fields(h, inode, true);
+	if (err) {
+		inode->attr.nlink = 0;
+		inode_put(inode);
+		return err;
+	}
+	*ret_inode = inode;
+	return 0;
+}
+
+/* ---- eviction ---- */
+
+/* Frees everything that a nameless inode has, and the inode. */
+static int delete_inode(struct inode *inode)
+{
+	struct ext *fs = ext_of(inode);
+	bool is_dir = S_ISDIR(inode->attr.mode);
+	struct handle h;
+	int err = handle_start(fs->journal, CREDITS_TRUNCATE_STEP, &h);
+
+	if (err)
+		return err;
+	inode->attr.size_bytes = 0;
+	err = ext_free_range(&h, inode, 0, fs->geo.max_file_blocks);
+	err = first_error(err, ext_xattr_release(&h, inode));
+	err = first_error(err, handle_extend(&h, CREDITS_ORPHAN + CREDITS_NEW_INODE));
+	err = first_error(err, orphan_del(&h, inode));
+	info_of(inode)->dtime = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
+	err = first_error(err, ext_inode_write(&h, inode));
+	if (is_dir)
+		dentry_forget_dir(fs->sb.dentries, inode->ino);
+	/* Last: from here on the number may be somebody else's. */
+	err = first_error(err, ialloc_free(&h, fs, inode->ino, is_dir));
+	return first_error(err, handle_stop(&h));
+}
+
+/* Whatever failed, the inode must not stay linked to others in memory. */
+static void leave_orphans(struct ext *fs, struct ext_inode_info *info)
+{
+	mutex_lock(&fs->orphan_lock);
+	list_del(&info->orphan_link);
+	mutex_unlock(&fs->orphan_lock);
+}
+
+void ext_evict_inode(struct inode *inode)
+{
+	struct ext_inode_info *info = info_of(inode);
+	struct ext *fs = ext_of(inode);
+	int err = 0;
+
+	if (!inode->mapping.cache)
+		return;		/* it was never read, or never became one */
+	if (inode->attr.nlink == 0 && info->is_allocated && !fs->sb.is_read_only) {
+		mapping_truncate(&inode->mapping, 0);
+		err = delete_inode(inode);
+	} else {
+		err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+		mapping_truncate(&inode->mapping, 0);
+	}
+	if (err && err != -EUCLEAN)
+		log_error_limited("%s: inode %u: %s while it was let go", disk_name(fs->sb.disk),
+				  inode->ino, strerror(-err));
+	leave_orphans(fs, info);
+	balloc_drop_window(fs, info);
+	mapping_done(&inode->mapping);
+}

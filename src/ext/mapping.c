@@ -1,0 +1,122 @@
+/*
+ * Pages and blocks of regular files.
+ *
+ * Blocks are allocated when a page is written to, not when it is written back: so write-back needs
+ * no memory and no log, and cannot run out of space. One handle covers a chunk of a write: its
+ * blocks, the size and the times reach the disk together or not at all.
+ */
+#include "mapping.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "blockmap.h"
+#include "error.h"
+#include "inode.h"
+#include "vfs/attr.h"
+
+static int map_read(struct mapping *m, struct page **pages, uint32_t nr)
+{
+	struct inode *inode = m->owner;
+
+	for (uint32_t i = 0; i < nr;) {
+		struct block_run run;
+		int err = blockmap_find(inode, pages[i]->index, nr - i, &run);
+
+		if (err)
+			return err;
+		for (uint64_t k = 0; k < run.count; k++, i++)
+			pages[i]->block = run.block ? run.block + k : 0;
+	}
+	return 0;
+}
+
+static int write_begin(struct mapping *m, struct mapping_write *w)
+{
+	struct inode *inode = m->owner;
+	struct handle *h;
+	int err = ext_may_write(ext_of(inode));
+
+	if (err)
+		return err;
+	h = mem_alloc(sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	err = handle_start(ext_of(inode)->journal, CREDITS_BRANCH + CREDITS_INODE, h);
+	if (err) {
+		mem_free(h);
+		return err;
+	}
+	w->owner = h;
+	return 0;
+}
+
+/* Gives blocks to the pages from pages[0] on that have none; *ret_nr pages were served. */
+static int map_some(struct inode *inode, struct mapping_write *w, struct page **pages, uint32_t nr,
+		    uint32_t *ret_nr)
+{
+	struct handle *h = w->owner;
+	struct block_run run;
+	int err = handle_extend(h, CREDITS_BRANCH);
+
+	if (err)
+		return err;
+	err = blockmap_alloc(h, inode, pages[0]->index, nr, w->may_use_reserved, &run);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < run.count; i++) {
+		pages[i]->block = run.block + i;
+		if (run.is_new)
+			page_set(pages[i], PAGE_NEW);
+	}
+	*ret_nr = (uint32_t)run.count;
+	return 0;
+}
+
+static int write_map(struct mapping *m, struct mapping_write *w, struct page **pages, uint32_t nr)
+{
+	uint32_t done = 0;
+
+	while (done < nr) {
+		uint32_t without = 1, served;
+		int err;
+
+		if (pages[done]->block) {
+			done++;
+			continue;
+		}
+		while (done + without < nr && pages[done + without]->block == 0)
+			without++;
+		err = map_some(m->owner, w, pages + done, without, &served);
+		if (err)
+			return done ? (int)done : err;
+		done += served;
+	}
+	return (int)done;
+}
+
+static int write_end(struct mapping *m, struct mapping_write *w, uint64_t written)
+{
+	struct inode *inode = m->owner;
+	struct handle *h = w->owner;
+	int err = 0;
+
+	mutex_lock(&inode->attr_lock);
+	if (written && w->pos + written > inode->attr.size_bytes)
+		inode->attr.size_bytes = w->pos + written;
+	mutex_unlock(&inode->attr_lock);
+	if (written)
+		attr_touch(inode, SETATTR_MTIME | SETATTR_CTIME);
+	/* Also after a failure: blocks may have been added to the tree. */
+	err = ext_inode_write(h, inode);
+	err = first_error(err, handle_stop(h));
+	mem_free(h);
+	return err;
+}
+
+const struct mapping_ops ext_mapping_ops = {
+	.map_read = map_read,
+	.write_begin = write_begin,
+	.write_map = write_map,
+	.write_end = write_end,
+};

@@ -1,0 +1,26 @@
+/*
+ * ext/orphan.h - inodes that a crash must not forget: unlinked but open, or being truncated.
+ *
+ * Purpose     The list on disk: superblock -> inode -> inode, linked through dtime. Whoever mounts
+ *             after a crash frees or truncates what is on it.
+ * Locking     fs->orphan_lock (RANK_ORPHAN) inside the handle.
+ * Invariants  E3 of ext.h. An inode is added at most once.
+ * Errors      -EIO, -EUCLEAN.
+ * Sources     FORMAT.md, orphan list.
+ */
+#ifndef EXT_ORPHAN_H
+#define EXT_ORPHAN_H
+
+#include "ext.h"
+
+/* No-op when it is on the list already. The caller need not write the inode. */
+int orphan_add(struct handle *h, struct inode *inode) must_check;
+/* No-op when it is not. Leaves dtime 0. */
+int orphan_del(struct handle *h, struct inode *inode) must_check;
+/*
+ * At a read-write mount: frees and truncates all that is on the list on disk. Counts go to the
+ * log. A damaged list is told and cut.
+ */
+int orphan_cleanup(struct ext *fs) must_check;
+
+#endif

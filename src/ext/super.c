@@ -1,0 +1,465 @@
+/*
+ * Mounting and unmounting.
+ *
+ * Mounting goes up a ladder whose steps are undone in reverse: superblock checked, its journal
+ * looked at, descriptors loaded, root read; then, read-write only, the superblock says on disk
+ * that the file system is in use, and orphans are freed. Unmounting writes everything, then the
+ * totals and the state it was mounted with, then flushes: whoever opens the image afterwards finds
+ * it whole.
+ */
+#include "ext/super.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "balloc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "block/disk.h"
+#include "error.h"
+#include "file.h"
+#include "group.h"
+#include "inode.h"
+#include "journal/format.h"
+#include "layout/feature.h"
+#include "layout/super.h"
+#include "namei.h"
+#include "orphan.h"
+#include "sync.h"
+
+/* What a mount in progress carries. */
+struct mounting {
+	struct ext *fs;
+	struct disk *disk;
+	struct ext_super super;		/* a copy, before its buffer exists */
+	char *why;
+	size_t why_size;
+};
+
+static int refuse(struct mounting *m, int err, const char *fmt, ...) printf_like(3, 4);
+
+static int refuse(struct mounting *m, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(m->why, m->why_size, fmt, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- the superblock ---- */
+
+static uint64_t super_position(const struct ext_mount_config *config)
+{
+	return config->super_block ? (uint64_t)config->super_block * 1024 : EXT_SUPER_OFFSET;
+}
+
+static int read_super(struct mounting *m)
+{
+	const struct ext_mount_config *config = &m->fs->config;
+	uint64_t disk_bytes = disk_limits(m->disk)->size_bytes;
+	uint64_t pos = super_position(config);
+	char clause[200];
+	int err;
+
+	if (pos + EXT_SUPER_SIZE > disk_bytes)
+		return refuse(m, -EINVAL, "too small for a superblock at byte %llu", (unsigned long long)pos);
+	err = disk_read(m->disk, pos, &m->super, sizeof(m->super));
+	if (err)
+		return refuse(m, err, "cannot read the superblock: %s", strerror(-err));
+	err = super_check(&m->super, disk_bytes, &m->fs->geo, clause, sizeof(clause));
+	if (err == -EINVAL)
+		return refuse(m, -ENODEV, "not an ext2 or ext3 file system: %s", clause);
+	if (err == -EUCLEAN)
+		return refuse(m, err, "the superblock is damaged (%s); run fsck, or try -o ro,sb= with a backup",
+			      clause);
+	return err ? refuse(m, err, "%s", clause) : 0;
+}
+
+/* Whether what was asked for is possible with these features; may turn the mount read-only. */
+static int check_features(struct mounting *m)
+{
+	struct ext_mount_config *config = &m->fs->config;
+	char clause[200];
+	enum mount_verdict verdict = feature_check(&m->super, clause, sizeof(clause));
+
+	if (verdict == FEATURE_REFUSE)
+		return refuse(m, -EOPNOTSUPP, "%s", clause);
+	if (!config->is_read_only && config->super_block)
+		return refuse(m, -EINVAL, "sb= needs -o ro: repairs belong to fsck");
+	if (!config->is_read_only && disk_limits(m->disk)->is_read_only)
+		return refuse(m, -EROFS, "the image cannot be written; mount it with -o ro");
+	if (verdict == FEATURE_RO && !config->is_read_only) {
+		log_warning("%s: mounted read-only: %s", disk_name(m->disk), clause);
+		config->is_read_only = true;
+	}
+	return 0;
+}
+
+/* ---- the journal, as long as it is only looked at ---- */
+
+/* An inode's fields straight from its table; for inodes that no name leads to. */
+static int read_reserved_inode(struct ext *fs, inr_t ino, struct inode_fields *ret)
+{
+	struct inode_place place = inode_location(&fs->geo, ino, fs->groups[group_of_inode(&fs->geo, ino)].inode_table);
+	struct buffer *b;
+	int err = buffer_read(&fs->buffers, place.block, &b);
+
+	if (err)
+		return err;
+	inode_decode(&fs->geo, (uint8_t *)buffer_data(b) + place.offset, ret);
+	buffer_put(b);
+	return 0;
+}
+
+static int read_journal_super(struct mounting *m, struct journal_super *ret_super)
+{
+	inr_t ino = le32_get(m->super.journal_inum);
+	struct ext *fs = m->fs;
+	struct inode_fields f;
+	struct buffer *b;
+	int err;
+
+	if (!inode_nr_is_valid(&fs->geo, ino))
+		return refuse(m, -EUCLEAN, "the journal inode %u is impossible; run fsck", ino);
+	err = read_reserved_inode(fs, ino, &f);
+	if (err)
+		return refuse(m, err, "cannot read the journal inode");
+	if (!S_ISREG(f.mode) || f.links == 0 || !ext_blocks_are_for_files(fs, f.block[0], 1))
+		return refuse(m, -EUCLEAN, "the journal inode %u is damaged; run fsck", ino);
+	/* The journal's own blocks are not files' to have, and count as overhead. */
+	fs->overhead_blocks += f.size >> fs->geo.block_bits;
+	err = buffer_read(&fs->buffers, f.block[0], &b);
+	if (err)
+		return refuse(m, err, "cannot read the journal superblock in block %u", f.block[0]);
+	memcpy(ret_super, buffer_data(b), sizeof(*ret_super));
+	buffer_put(b);
+	return 0;
+}
+
+static int check_journal(struct mounting *m)
+{
+	const struct ext_mount_config *config = &m->fs->config;
+	bool stale_ok = config->is_read_only && config->no_load;
+	struct journal_super js;
+	int err;
+
+	if (!super_has_compat(&m->super, EXT_COMPAT_HAS_JOURNAL) || stale_ok)
+		return 0;
+	if (super_has_incompat(&m->super, EXT_INCOMPAT_RECOVER))
+		return refuse(m, -EBUSY,
+			      "the journal needs recovery, which this version does not do: run e2fsck, or mount it once "
+			      "with the kernel (-o ro,noload shows the tree without what the journal holds)");
+	if (le32_get(m->super.journal_inum) == 0)
+		return refuse(m, -EOPNOTSUPP, "an external journal (device %#x) is not supported",
+			      le32_get(m->super.journal_dev));
+	err = read_journal_super(m, &js);
+	if (err)
+		return err;
+	if (be32_get(js.header.magic) != JOURNAL_MAGIC)
+		return refuse(m, -EUCLEAN, "the journal superblock has no magic number; run fsck");
+	if (be32_get(js.start) != 0 && !config->is_read_only)
+		return refuse(m, -EBUSY, "the journal holds transactions although needs_recovery is not set: run e2fsck");
+	return 0;
+}
+
+/* ---- building the mount ---- */
+
+static void init_config(struct ext *fs, const struct ext_super *super)
+{
+	const struct ext_mount_config *config = &fs->config;
+	uint64_t reserved = le32_get(super->r_blocks_count);
+	uint16_t policy = le16_get(super->errors);
+
+	fs->reserved_blocks = min(reserved, fs->geo.blocks_count / 2);
+	fs->resuid = config->resuid == (uid_t)-1 ? le16_get(super->def_resuid) : config->resuid;
+	fs->resgid = config->resgid == (gid_t)-1 ? le16_get(super->def_resgid) : config->resgid;
+	fs->errors = config->errors;
+	if (fs->errors == EXT_ON_ERROR_DEFAULT)
+		fs->errors = policy == EXT_ERRORS_RO	  ? EXT_ON_ERROR_RO
+			     : policy == EXT_ERRORS_PANIC ? EXT_ON_ERROR_PANIC
+							  : EXT_ON_ERROR_CONTINUE;
+	fs->has_large_file = fs->geo.has_large_file;
+	fs->mount_state = le16_get(super->state);
+	fs->overhead_blocks = geometry_overhead(&fs->geo);
+	fs->sb.is_read_only = config->is_read_only;
+	fs->sb.is_sync = config->is_sync;
+	fs->sb.atime_mode = config->atime_mode;
+	fs->sb.has_bsd_groups =
+		config->has_bsd_groups || (le32_get(super->default_mount_opts) & EXT_DEFM_BSDGROUPS);
+	fs->sb.block_bytes = fs->geo.block_size;
+	fs->sb.file_bytes_max = fs->geo.max_file_size_bytes;
+	fs->sb.links_max = EXT_LINK_MAX;
+}
+
+static int seed_generations(struct ext *fs)
+{
+	uint64_t seed = fs->config.seed;
+
+	if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return -EIO;
+	rand_init(&fs->rand, seed);
+	return 0;
+}
+
+static void init_state(struct ext *fs)
+{
+	mutex_init(&fs->orphan_lock, RANK_ORPHAN, "orphan list");
+	mutex_init(&fs->state_lock, RANK_LEAF, "mount state");
+	list_init(&fs->orphans);
+	balloc_init(fs);
+	fs->iops = &ext_inode_ops;
+	fs->file_fops = &ext_file_ops;
+	fs->dir_fops = &ext_dir_ops;
+}
+
+static void done_state(struct ext *fs)
+{
+	balloc_done(fs);
+	mutex_done(&fs->state_lock);
+	mutex_done(&fs->orphan_lock);
+}
+
+static int open_buffers(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+	uint64_t pos = super_position(&fs->config);
+	int err;
+
+	if (fs->buffers.mapping.block_bytes != fs->geo.block_size)
+		return refuse(m, -EINVAL, "the cache was made for blocks of %u bytes, not of %u",
+			      fs->buffers.mapping.block_bytes, fs->geo.block_size);
+	fs->super_offset = (uint32_t)(pos % fs->geo.block_size);
+	err = buffer_read(&fs->buffers, pos / fs->geo.block_size, &fs->super_buffer);
+	return err ? refuse(m, err, "cannot read the block of the superblock") : 0;
+}
+
+static int read_root(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+	char text[160] = "it is not in use";
+	int err = inode_get(&fs->sb, EXT_ROOT_INO, &fs->sb.root);
+
+	if (err) {
+		ext_has_errors(&fs->sb, text, sizeof(text));
+		return refuse(m, err == -ESTALE ? -EUCLEAN : err, "cannot read the root directory (%s); run fsck", text);
+	}
+	if (!inode_is_dir(fs->sb.root) || fs->sb.root->attr.nlink == 0)
+		return refuse(m, -EUCLEAN, "the root inode is not a directory; run fsck");
+	return 0;
+}
+
+/* ---- what the superblock on disk says of us ---- */
+
+static void record_errors(struct ext *fs, struct ext_super *super, uint32_t now)
+{
+	mutex_lock(&fs->state_lock);
+	if (fs->error_count) {
+		if (le32_get(super->error_count) == 0) {
+			super->first_error_time = le32_make(now);
+			super->first_error_ino = le32_make(fs->first_error_ino);
+			super->first_error_block = le64_make(fs->first_error_block);
+			memcpy(super->first_error_func, "extant", sizeof("extant"));
+		}
+		super->last_error_time = le32_make(now);
+		super->last_error_ino = le32_make(fs->last_error_ino);
+		super->last_error_block = le64_make(fs->last_error_block);
+		memcpy(super->last_error_func, "extant", sizeof("extant"));
+		le32_add(&super->error_count, fs->error_count);
+		fs->mount_state |= EXT_ERROR_FS;
+		fs->error_count = 0;
+	}
+	mutex_unlock(&fs->state_lock);
+}
+
+enum super_state { SUPER_IN_USE, SUPER_LEFT };
+
+static void set_super_state(struct ext *fs, struct ext_super *super, enum super_state to)
+{
+	uint32_t now = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
+
+	record_errors(fs, super, now);
+	super->wtime = le32_make(now);
+	super->free_blocks_count = le32_make((uint32_t)fs->free_blocks);
+	super->free_inodes_count = le32_make((uint32_t)fs->free_inodes);
+	if (to == SUPER_LEFT) {
+		super->state = le16_make(fs->mount_state);
+		return;
+	}
+	super->state = le16_make(fs->mount_state & (uint16_t)~EXT_VALID_FS);
+	super->mtime = le32_make(now);
+	le16_add(&super->mnt_count, 1);
+	if (fs->config.mounted_on) {
+		memset(super->last_mounted, 0, sizeof(super->last_mounted));
+		snprintf(super->last_mounted, sizeof(super->last_mounted), "%s", fs->config.mounted_on);
+	}
+}
+
+/* On disk and durable before this returns. */
+static int write_super_state(struct ext *fs, enum super_state to)
+{
+	struct handle h;
+	int err = handle_start(fs->journal, 1, &h);
+
+	if (err)
+		return err;
+	err = meta_begin(&h, fs->super_buffer);
+	if (!err) {
+		set_super_state(fs, ext_super_of(fs), to);
+		meta_end(&h, fs->super_buffer);
+	}
+	err = first_error(err, handle_stop(&h));
+	err = first_error(err, buffer_write(fs->super_buffer));
+	return first_error(err, disk_flush(fs->sb.disk));
+}
+
+static int go_read_write(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+	const char *name = disk_name(m->disk);
+	int err;
+
+	if (fs->config.is_read_only)
+		return 0;
+	if (!(fs->mount_state & EXT_VALID_FS))
+		log_warning("%s: was not unmounted cleanly; run fsck soon", name);
+	else if (fs->mount_state & EXT_ERROR_FS)
+		log_warning("%s: has recorded errors; run fsck soon", name);
+	err = write_super_state(fs, SUPER_IN_USE);
+	if (err)
+		return refuse(m, err, "cannot mark the file system as in use");
+	fs->is_recovering = true;
+	err = orphan_cleanup(fs);
+	fs->is_recovering = false;
+	return err == -EUCLEAN || !err ? 0 : refuse(m, err, "cannot clean up the orphan list");
+}
+
+/* ---- super_ops ---- */
+
+static int ext_statfs(struct super *sb, struct statfs_info *ret)
+{
+	struct ext *fs = ext_of_super(sb);
+	uint64_t overhead = fs->config.has_minix_df ? 0 : fs->overhead_blocks;
+	uint64_t free = fs->free_blocks;
+	uint64_t id[2];
+
+	memcpy(id, ext_super_of(fs)->uuid, sizeof(id));
+	*ret = (struct statfs_info){
+		.blocks = fs->geo.blocks_count - min(overhead, fs->geo.blocks_count),
+		.blocks_free = free,
+		.blocks_available = free > fs->reserved_blocks ? free - fs->reserved_blocks : 0,
+		.files = fs->geo.inodes_count,
+		.files_free = fs->free_inodes,
+		.block_bytes = fs->geo.block_size,
+		.name_max = EXT_NAME_LEN,
+		.fsid = id[0] ^ id[1],
+	};
+	return 0;
+}
+
+/* Everything but the disk and the cache, which are the mounter's. */
+static void teardown(struct ext *fs)
+{
+	if (fs->groups || fs->gdt)
+		groups_drop(fs);
+	buffer_put(fs->super_buffer);
+	buffer_cache_done(&fs->buffers);
+	super_done(&fs->sb);
+	done_state(fs);
+	mem_free(fs);
+}
+
+static int ext_put_super(struct super *sb)
+{
+	struct ext *fs = ext_of_super(sb);
+	int err = 0;
+
+	inode_put(sb->root);
+	sb->root = NULL;
+	super_drop_inodes(sb);
+	if (!fs->config.is_read_only) {
+		err = ext_sync(sb, true);
+		/* A state that could not be written stays as it is: in use, so to be checked. */
+		if (!err)
+			err = write_super_state(fs, SUPER_LEFT);
+	}
+	teardown(fs);
+	return err;
+}
+
+static const struct super_ops ext_super_ops = {
+	.alloc_inode = ext_alloc_inode,
+	.free_inode = ext_free_inode,
+	.read_inode = ext_read_inode,
+	.evict_inode = ext_evict_inode,
+	.sync = ext_sync,
+	.statfs = ext_statfs,
+	.put_super = ext_put_super,
+};
+
+/* ---- the ladder ---- */
+
+static int climb(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+	int err = open_buffers(m);
+
+	if (!err)
+		err = groups_load(fs, m->why, m->why_size);
+	if (!err)
+		err = check_journal(m);
+	if (!err)
+		err = seed_generations(fs);
+	if (!err)
+		err = read_root(m);
+	if (!err)
+		err = go_read_write(m);
+	return err;
+}
+
+int ext_mount(const struct ext_mount_config *config, const struct super_config *super_config,
+	      struct super **ret_sb, char *why, size_t why_size)
+{
+	struct ext *fs = mem_zalloc(sizeof(*fs));
+	struct mounting m = {.fs = fs, .disk = super_config->disk, .why = why, .why_size = why_size};
+	int err;
+
+	snprintf(why, why_size, "out of memory");
+	if (!fs)
+		return -ENOMEM;
+	fs->config = *config;
+	err = read_super(&m);
+	if (!err)
+		err = check_features(&m);
+	if (err)
+		goto out_free;
+	init_state(fs);
+	err = super_init(&fs->sb, &ext_super_ops, super_config);
+	if (err)
+		goto out_state;
+	init_config(fs, &m.super);
+	err = buffer_cache_init(&fs->buffers, super_config->cache, super_config->disk);
+	if (err)
+		goto out_super;
+	err = climb(&m);
+	if (err) {
+		inode_put(fs->sb.root);
+		super_drop_inodes(&fs->sb);
+		ignore(buffer_sync(&fs->buffers), "the mount failed already");
+		teardown(fs);
+		return err;
+	}
+	*ret_sb = &fs->sb;
+	return 0;
+out_super:
+	super_done(&fs->sb);
+out_state:
+	done_state(fs);
+out_free:
+	mem_free(fs);
+	return err;
+}

@@ -1,0 +1,64 @@
+/*
+ * Durability without a journal: a file's data, then all dirty metadata, then a flush. Metadata is
+ * little, and which of it belongs to one file is not recorded anywhere.
+ */
+#include "sync.h"
+
+#include "block/disk.h"
+#include "cache/cache.h"
+#include "error.h"
+
+int ext_fsync(struct inode *inode, bool datasync)
+{
+	struct ext *fs = ext_of(inode);
+	int err;
+
+	(void)datasync;
+	if (fs->config.is_read_only)
+		return 0;
+	err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+	err = first_error(err, buffer_sync(&fs->buffers));
+	/* What was written above is durable from here on: the promise of fsync. */
+	return first_error(err, disk_flush(fs->sb.disk));
+}
+
+/* The superblock's totals lag behind the groups' while mounted; a sync brings them up. */
+static int write_totals(struct ext *fs)
+{
+	struct ext_super *super;
+	struct handle h;
+	int err = handle_start(fs->journal, 1, &h);
+
+	if (err)
+		return err;
+	err = meta_begin(&h, fs->super_buffer);
+	if (!err) {
+		super = ext_super_of(fs);
+		super->free_blocks_count = le32_make((uint32_t)fs->free_blocks);
+		super->free_inodes_count = le32_make((uint32_t)fs->free_inodes);
+		super->wtime = le32_make((uint32_t)clock_wall(fs->sb.clock).tv_sec);
+		meta_end(&h, fs->super_buffer);
+	}
+	return first_error(err, handle_stop(&h));
+}
+
+int ext_sync(struct super *sb, bool wait)
+{
+	struct ext *fs = ext_of_super(sb);
+	int err;
+
+	if (fs->config.is_read_only)
+		return 0;
+	err = write_totals(fs);
+	err = first_error(err, page_cache_sync(sb->cache));
+	if (wait)
+		err = first_error(err, disk_flush(sb->disk));
+	return err;
+}
+
+int ext_finish_names(struct inode *dir, int err)
+{
+	if (err || !(dir->sb->is_sync || (dir->attr.flags & (INODE_SYNC | INODE_DIRSYNC))))
+		return err;
+	return ext_fsync(dir, false);
+}
