@@ -19,11 +19,20 @@
  * What a read found: memory of the cache itself, so that the reply needs no second copy. Pages
  * that lie behind each other in memory share an iovec.
  */
+#define FILEMAP_VIEW_SMALL 32u	/* pages for which a view needs no memory */
+
+/* The arrays may lie in the view itself, so a view is not copied. */
 struct filemap_view {
 	struct iovec *iov;	/* nr_iov entries */
 	uint32_t nr_iov, nr_pages;
 	size_t len_bytes;
 	struct page **pages;
+	/* inner: */
+	struct page_cache *cache;
+	uint32_t nr_pinned;
+	void *heap;		/* NULL while the small arrays do */
+	struct iovec small_iov[FILEMAP_VIEW_SMALL];
+	struct page *small_pages[FILEMAP_VIEW_SMALL];
 };
 
 /*

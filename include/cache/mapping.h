@@ -9,6 +9,7 @@
  *             the page lock.
  * Invariants  M1  tag DIRTY is set exactly for pages with PAGE_DIRTY, tag WRITEBACK likewise.
  *             M2  a mapping is on the cache's dirty list exactly when it has a dirty page.
+ *             M3  tag TOWRITE is set only where tag DIRTY is.
  * Errors      -ENOMEM, -EIO, and what the ops return.
  */
 #ifndef CACHE_MAPPING_H
@@ -24,7 +25,11 @@ struct page_cache;
 struct disk;
 struct mapping;
 
-enum mapping_tag { MAPPING_TAG_DIRTY, MAPPING_TAG_WRITEBACK };
+enum mapping_tag {
+	MAPPING_TAG_DIRTY,
+	MAPPING_TAG_WRITEBACK,
+	MAPPING_TAG_TOWRITE,	/* was dirty when a sync began; only on dirty pages */
+};
 
 /* What a file's owner keeps over one write: the front half of filemap_write fills pos and len. */
 struct mapping_write {
@@ -67,13 +72,17 @@ struct mapping {
 	uint64_t nr_pages, nr_dirty, nr_writeback;	/* [lock to change; racy to read] */
 	uint64_t dirtied_ns;		/* [lock] when its oldest dirty page became so */
 	uint64_t writeback_index;	/* [lock] where the next partial write-back goes on */
+	uint64_t pass_ns;		/* [lock] when the flusher last began at index 0 */
 	_Atomic uint32_t error_seq;	/* rises with each failed write-back */
 	_Atomic int error;		/* the latest one */
 	struct list dirty_link;		/* [lru lock] on the cache's list */
+	uint32_t nr_flushers;		/* [lru lock] who writes it on the cache's behalf; done() waits */
+	uint64_t sync_seq;		/* [lru lock] the last page_cache_sync() that need not visit it */
 };
 
 void mapping_init(struct mapping *m, struct page_cache *cache, struct disk *disk,
 		  const struct mapping_ops *ops, void *owner, inr_t ino);
+/* No page is left, and the owner calls nothing more. Waits for a flusher that still looks at m. */
 void mapping_done(struct mapping *m);
 
 /* The page at index, referenced, not locked; NULL when it is not cached. */
@@ -104,7 +113,19 @@ void page_cancel_dirty(struct page *page);
  * The owner's inode lock keeps new ones from coming.
  */
 void mapping_truncate(struct mapping *m, uint64_t size_bytes);
-/* Drops clean, unused pages in [first, last]; for a hole punch, all of them (dirty ones forgotten). */
+/*
+ * Before bytes from from_byte on may be read as zeros (a file is cut or grows): zeroes the block
+ * that holds from_byte from there to its end, reading it first, and marks it dirty if it has a
+ * place on disk and was not zero. Nothing to do when from_byte is the start of a block, or lies
+ * beyond old_size (the file's size so far). Takes a page lock, so it is called outside of them.
+ */
+int mapping_zero_tail(struct mapping *m, uint64_t from_byte, uint64_t old_size) must_check;
+/* Drops the clean pages in [first, last] that nobody uses. Never waits. */
+void mapping_drop_clean(struct mapping *m, uint64_t first, uint64_t last);
+/*
+ * Drops all pages in [first, last], as mapping_truncate() does: for a hole. Dirty ones are
+ * forgotten.
+ */
 void mapping_drop_range(struct mapping *m, uint64_t first, uint64_t last);
 
 /* Starts writing dirty pages in [first, last]; with wait, until they are done. */

@@ -13,7 +13,7 @@
  *             P2  bytes change only under the page lock and while not under writeback.
  *             P3  at most one write of a page is under way.
  *             P4  a page under writeback or locked is not reclaimed.
- *             P5  the bound: pages in existence never exceed page_cache_config.pages_max.
+ *             P5  the bound: pages in existence never exceed page_cache_config.size_bytes.
  */
 #ifndef CACHE_PAGE_H
 #define CACHE_PAGE_H
@@ -38,14 +38,16 @@ enum page_flags {
 };
 
 struct mapping;
+struct page_cache;
 
 struct page {
+	struct page_cache *cache;	/* whose it is; set once */
 	struct mapping *mapping;	/* [mapping lock to change; page lock or a lookup to read] */
 	uint64_t index;			/* which block of the owner; set once */
 	fsblk_t block;			/* where on disk; 0: nowhere yet (a hole) [page lock] */
 	uint8_t *data;			/* mapping->block_bytes bytes; set once */
 	bitword_t flags;
-	_Atomic uint32_t refs;		/* one for being in a mapping, one for each borrower */
+	_Atomic uint32_t refs;		/* one for being in a mapping, one for each borrower or I/O */
 	struct list lru;		/* [lru lock] */
 	void *private;			/* the owner's: the journal's head of a metadata block [page lock] */
 };
