@@ -90,15 +90,15 @@ $(BUILD)/tests/fs: $(call obj,$(FS_SRC)) $(call obj,$(HARN_SRC)) $(call obj,$(fi
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
-$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -lpthread
-$(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -lpthread
-$(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -lpthread
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 ## deps: install the Debian packages that are missing (nothing, without network, when all are there)
 DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
