@@ -1,0 +1,316 @@
+/*
+ * The one file that names drivers and file system.
+ *
+ * Built from the bottom: clock, disk (with the image's lock), work queue, cache, super. Taken down
+ * in reverse, so that the lock is held until everything is durable.
+ */
+#include "wiring.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "block/disk.h"
+#include "cache/cache.h"
+#include "drivers/filedisk.h"
+#include "ext/super.h"
+#include "fuse/mountinfo.h"
+#include "layout/super.h"
+
+#define MOUNT_TYPE "fuse.extant"
+#define LOCK_WAIT_MS 3000
+#define LOCK_RETRY_MS 50
+#define CACHE_BYTES_DEFAULT_MAX (256ull << 20)
+/* The flusher, and one beside it for what must not wait behind it. */
+#define WORK_THREADS 2
+
+struct stack {
+	struct mount_options options;	/* the strings stay the caller's */
+	struct geometry geometry;
+	struct clock *clock;
+	struct disk *disk;
+	struct workqueue *work;
+	struct page_cache *cache;
+	struct super *sb;
+};
+
+static int say(char *why, size_t why_size, const char *image, const char *what, int err)
+{
+	snprintf(why, why_size, "%s: %s", image, what);
+	return err;
+}
+
+/* ---- disk ---- */
+
+static int open_disk(struct stack *st, const char *image, char *why, size_t why_size)
+{
+	const struct filedisk_config file_config = {
+		.is_read_only = st->options.is_read_only,
+		.takes_lock = true,
+	};
+	const struct disk_config config = {
+		.name = image,
+		.queue_depth_max = (uint32_t)st->options.queue_depth,
+		.nr_workers = (uint32_t)st->options.nr_workers,
+		.clock = st->clock,
+	};
+	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * (long)NSEC_PER_MSEC};
+	unsigned waited_ms;
+	int err;
+
+	for (waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
+		err = filedisk_open(image, &file_config, &config, &st->disk, why, why_size);
+		if (err != -EBUSY || waited_ms >= LOCK_WAIT_MS || mountinfo_has_source(MOUNT_TYPE, image))
+			return err;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* ---- superblock: what must be known before there is a cache ---- */
+
+/* What people take for a file system: a whole disk. NULL: nothing of the kind. */
+static const char *partition_table(struct disk *disk)
+{
+	uint8_t start[2 * SECTOR_SIZE];
+
+	if (disk_read(disk, 0, start, sizeof(start)) != 0)
+		return NULL;
+	if (memcmp(start + SECTOR_SIZE, "EFI PART", 8) == 0)
+		return "GPT";
+	/* The boot signature, and a first entry that is either active or inactive and of some type. */
+	if (start[510] == 0x55 && start[511] == 0xaa && (start[446] & 0x7f) == 0 && start[450] != 0)
+		return "MBR";
+	return NULL;
+}
+
+static int explain_no_magic(struct stack *st, const char *image, char *why, size_t why_size)
+{
+	const char *table = partition_table(st->disk);
+
+	if (!table)
+		return say(why, why_size, image, "not an ext2 or ext3 file system", -ENODEV);
+	snprintf(why, why_size,
+		 "%s: a whole disk with a partition table (%s), not a file system; "
+		 "mount one of its partitions, for instance from losetup --show -fP", image, table);
+	return -ENODEV;
+}
+
+static int read_geometry(struct stack *st, const char *image, char *why, size_t why_size)
+{
+	uint64_t at = st->options.super_block ? st->options.super_block * 1024 : 1024;
+	uint64_t size_bytes = disk_limits(st->disk)->size_bytes;
+	struct ext_super super;
+	char clause[256] = "";
+	int err;
+
+	if (at + sizeof(super) > size_bytes)
+		return say(why, why_size, image, "too small for a file system", -ENODEV);
+	err = disk_read(st->disk, at, &super, sizeof(super));
+	if (err)
+		return say(why, why_size, image, "cannot read the superblock", err);
+	err = super_check(&super, size_bytes, &st->geometry, clause, sizeof(clause));
+	if (err == -EINVAL)
+		return explain_no_magic(st, image, why, why_size);
+	if (err)
+		return say(why, why_size, image, clause, err);
+	return 0;
+}
+
+/* ---- cache ---- */
+
+static uint64_t cache_bytes(const struct mount_options *o)
+{
+	uint64_t memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (o->cache_bytes)
+		return o->cache_bytes;
+	return max(min(memory_bytes / 8, CACHE_BYTES_DEFAULT_MAX), (uint64_t)PAGE_CACHE_BYTES_MIN);
+}
+
+static int create_cache(struct stack *st)
+{
+	const struct mount_options *o = &st->options;
+	const struct page_cache_config config = {
+		.block_bytes = st->geometry.block_size,
+		.size_bytes = cache_bytes(o),
+		.dirty_percent = (unsigned)o->dirty_percent,
+		.background_percent = (unsigned)o->background_percent,
+		.dirty_expire_ms = o->commit_seconds ? (uint32_t)o->commit_seconds * 1000 : 5000,
+		.flush_interval_ms = 1000,
+		.clock = st->clock,
+		.work = st->work,
+	};
+
+	return page_cache_create(&config, &st->cache);
+}
+
+/* ---- file system ---- */
+
+static enum atime_mode atime_mode(const struct mount_options *o)
+{
+	if (o->has_strict_atime)
+		return ATIME_STRICT;
+	return o->has_no_atime ? ATIME_NONE : ATIME_RELATIME;
+}
+
+static enum ext_errors_policy errors_policy(const struct mount_options *o)
+{
+	switch ((enum errors_choice)o->errors) {
+	case ERRORS_CONTINUE:
+		return EXT_ON_ERROR_CONTINUE;
+	case ERRORS_REMOUNT_RO:
+		return EXT_ON_ERROR_RO;
+	case ERRORS_PANIC:
+		return EXT_ON_ERROR_PANIC;
+	case ERRORS_UNSAID:
+		break;
+	}
+	return EXT_ON_ERROR_DEFAULT;
+}
+
+static int mount_ext(struct stack *st, const char *image, const char *mountpoint, char *why, size_t why_size)
+{
+	const struct mount_options *o = &st->options;
+	const struct ext_mount_config config = {
+		.is_read_only = o->is_read_only,
+		.no_load = o->has_no_load,
+		.errors = errors_policy(o),
+		.super_block = o->super_block,
+		.resuid = (uid_t)o->resuid,
+		.resgid = (gid_t)o->resgid,
+		.atime_mode = atime_mode(o),
+		.is_sync = o->is_sync,
+		.has_bsd_groups = o->has_bsd_groups,
+		.has_minix_df = o->has_minix_df,
+		.mounted_on = mountpoint,
+	};
+	const struct super_config super_config = {
+		.disk = st->disk,
+		.cache = st->cache,
+		.clock = st->clock,
+		.work = st->work,
+		.unused_inodes_max = (uint32_t)o->inodes_max,
+		.dentries_max = (uint32_t)o->dentries_max,
+	};
+	char clause[512] = "";
+	int err = ext_mount(&config, &super_config, &st->sb, clause, sizeof(clause));
+
+	return err ? say(why, why_size, image, clause[0] ? clause : strerror(-err), err) : 0;
+}
+
+/* ---- the whole ---- */
+
+/* Also of a stack that was built in part. */
+static void free_stack(struct stack *st)
+{
+	if (st->cache)
+		page_cache_destroy(st->cache);
+	if (st->work)
+		workqueue_destroy(st->work);
+	disk_close(st->disk);
+	if (st->clock)
+		clock_destroy(st->clock);
+	mem_free(st);
+}
+
+static int build(struct stack *st, const char *image, const char *mountpoint, char *why, size_t why_size)
+{
+	int err;
+
+	st->clock = clock_create_real();
+	if (!st->clock)
+		return say(why, why_size, image, "out of memory", -ENOMEM);
+	err = open_disk(st, image, why, why_size);
+	if (err)
+		return err;
+	err = read_geometry(st, image, why, why_size);
+	if (err)
+		return err;
+	st->work = workqueue_create("extant work", WORK_THREADS, st->clock, 0);
+	if (!st->work || create_cache(st) != 0)
+		return say(why, why_size, image, "not enough memory for the cache", -ENOMEM);
+	return mount_ext(st, image, mountpoint, why, why_size);
+}
+
+int stack_open(const char *image, const char *mountpoint, const struct mount_options *options,
+	       struct stack **ret_stack, char *why, size_t why_size)
+{
+	struct stack *st = mem_zalloc(sizeof(*st));
+	int err;
+
+	if (!st)
+		return say(why, why_size, image, "out of memory", -ENOMEM);
+	st->options = *options;
+	err = build(st, image, mountpoint, why, why_size);
+	if (err) {
+		free_stack(st);
+		return err;
+	}
+	*ret_stack = st;
+	return 0;
+}
+
+struct super *stack_super(struct stack *stack)
+{
+	return stack->sb;
+}
+
+uint32_t stack_time_gran_ns(const struct stack *stack)
+{
+	return stack->geometry.inode_size > EXT_GOOD_OLD_INODE_SIZE ? 1 : (uint32_t)NSEC_PER_SEC;
+}
+
+int stack_close(struct stack *stack)
+{
+	int err = super_shutdown(stack->sb);
+
+	free_stack(stack);
+	return err;
+}
+
+/* ---- counters ---- */
+
+static void report_disk(const struct disk *disk)
+{
+	const struct disk_stats *s = disk_stats(disk);
+
+	log_notice("disk: %" PRIu64 " reads (%" PRIu64 " bytes), %" PRIu64 " writes (%" PRIu64 " bytes), %" PRIu64
+		   " flushes, %" PRIu64 " errors", counter_get(&s->ios[BIO_READ]), counter_get(&s->bytes[BIO_READ]),
+		   counter_get(&s->ios[BIO_WRITE]), counter_get(&s->bytes[BIO_WRITE]),
+		   counter_get(&s->ios[BIO_FLUSH]), counter_get(&s->errors));
+	log_notice("disk: %" PRIu64 " merges, %" PRIu64 " splits, %" PRIu64 " by the waiting thread itself, %" PRIu64
+		   " waits at the bound, depth %u (most %u)", counter_get(&s->merges), counter_get(&s->splits),
+		   counter_get(&s->direct), counter_get(&s->backpressure_waits), atomic_load(&s->depth_now),
+		   atomic_load(&s->depth_most));
+	log_notice("disk: waits %" PRIu64 " ns (99%% below %" PRIu64 "), service %" PRIu64 " ns (99%% below %" PRIu64 ")",
+		   histogram_mean(&s->wait_ns), histogram_quantile(&s->wait_ns, 990),
+		   histogram_mean(&s->service_ns), histogram_quantile(&s->service_ns, 990));
+}
+
+static void report_cache(const struct page_cache *cache)
+{
+	const struct page_cache_stats *s = page_cache_stats(cache);
+
+	log_notice("cache: %" PRIu64 " pages, %" PRIu64 " dirty, %" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64
+		   " reclaimed", page_cache_nr_pages(cache), page_cache_nr_dirty(cache), counter_get(&s->hits),
+		   counter_get(&s->misses), counter_get(&s->reclaimed));
+	log_notice("cache: %" PRIu64 " pages read, %" PRIu64 " written in %" PRIu64 " runs, %" PRIu64
+		   " throttle waits, %" PRIu64 " reclaim waits", counter_get(&s->pages_read),
+		   counter_get(&s->pages_written), counter_get(&s->writeback_runs), counter_get(&s->throttle_waits),
+		   counter_get(&s->reclaim_waits));
+}
+
+void stack_report(struct stack *stack)
+{
+	char damage[256] = "";
+
+	report_disk(stack->disk);
+	report_cache(stack->cache);
+	if (ext_has_errors(stack->sb, damage, sizeof(damage)))
+		log_notice("damage was found: %s", damage);
+}
