@@ -107,9 +107,10 @@ static void assert_agrees(void)
 	}
 }
 
-static void change_one(void)
+/* Of one of nr_used rows, spread over all. */
+static void change_one(unsigned nr_used)
 {
-	struct row *row = &rows[rand_below(&rnd, NR_ROWS)];
+	struct row *row = &rows[rand_below(&rnd, nr_used) * NR_ROWS / nr_used];
 	unsigned tag = (unsigned)rand_below(&rnd, RADIX_NR_TAGS);
 
 	switch (rand_below(&rnd, 4)) {
@@ -133,12 +134,23 @@ static void change_one(void)
 	}
 }
 
+static void forget_all(void)
+{
+	radix_done(&tree);
+	for (unsigned i = 0; i < NR_ROWS; i++)
+		rows[i] = (struct row){.index = rows[i].index};
+}
+
 START_TEST(answers_as_a_flat_table_does)
 {
+	static const unsigned nr_used[] = {3, 20, NR_ROWS};	/* few: it grows and shrinks often */
+
 	for (unsigned i = 0; i < 20000; i++) {
-		change_one();
-		if (i % 100 == 0)
+		change_one(nr_used[i / 500 % array_size(nr_used)]);
+		if (i % 50 == 0)
 			assert_agrees();
+		if (i % 500 == 499)
+			forget_all();
 	}
 	radix_done(&tree);
 	ck_assert_uint_eq(mem_live_count(), 0);
@@ -165,6 +177,7 @@ START_TEST(it_gets_lower_when_large_indexes_leave)
 	radix_tag_set(&tree, 3, 1);
 	ck_assert_int_eq(radix_insert(&tree, UINT64_MAX, &rows[1]), 0);
 	ck_assert_uint_eq(tree.height, 11);
+	ck_assert(radix_tagged(&tree, 1) && !radix_tagged(&tree, 0));
 	ck_assert_ptr_eq(radix_remove(&tree, UINT64_MAX), &rows[1]);
 	ck_assert_uint_eq(tree.height, 1);
 	ck_assert_ptr_eq(radix_find(&tree, 3), &rows[0]);

@@ -63,6 +63,12 @@ static unsigned runs(unsigned i)
 	return atomic_load(&jobs[i].nr_runs);
 }
 
+static void wait_for_runs(unsigned i, unsigned count)
+{
+	while (runs(i) < count)
+		sleep_ms(1);
+}
+
 static void make_queue(unsigned nr_threads, struct clock *clock)
 {
 	queue = workqueue_create("test", nr_threads, clock, test_seed());
@@ -365,8 +371,7 @@ START_TEST(threads_hear_of_a_virtual_date)
 	sleep_ms(20);
 	ck_assert_uint_eq(runs(0), 0);
 	clock_advance(clock_virtual, NSEC_PER_SEC);
-	work_run_pending(queue);
-	ck_assert_uint_eq(runs(0), 1);
+	wait_for_runs(0, 1);		/* nobody but the clock wakes the threads */
 	ck_assert_uint_eq(runs(1), 0);
 }
 END_TEST
@@ -377,12 +382,6 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void wait_for_runs(unsigned i, unsigned count)
-{
-	while (runs(i) < count)
-		sleep_ms(1);
 }
 
 START_TEST(threads_keep_real_dates)
@@ -460,6 +459,51 @@ START_TEST(cancelling_waits_for_the_running)
 }
 END_TEST
 
+struct slow {
+	struct work work;
+	unsigned ms;
+	atomic_bool has_begun, has_ended;
+};
+
+static struct slow slow[2] = {{.ms = 60}, {.ms = 120}};
+
+static void take_its_time(struct work *w)
+{
+	struct slow *s = container_of(w, struct slow, work);
+
+	atomic_store(&s->has_begun, true);
+	sleep_ms(s->ms);
+	atomic_store(&s->has_ended, true);
+}
+
+static void cancel_slow(void *arg)
+{
+	struct slow *s = arg;
+
+	work_cancel_sync(queue, &s->work);
+	must(atomic_load(&s->has_ended));
+}
+
+/* The one that waits for the later work waits first, so it is the first to be woken. */
+START_TEST(each_waiter_hears_of_its_own_work)
+{
+	struct thread *cancellers[2];
+
+	make_queue(2, clock_virtual);
+	for (unsigned i = 0; i < 2; i++) {
+		work_init(&slow[i].work, take_its_time);
+		work_queue(queue, &slow[i].work);
+	}
+	while (!atomic_load(&slow[0].has_begun) || !atomic_load(&slow[1].has_begun))
+		sleep_ms(1);
+	cancellers[1] = thread_create("cancel", cancel_slow, &slow[1]);
+	sleep_ms(20);
+	cancellers[0] = thread_create("cancel", cancel_slow, &slow[0]);
+	for (unsigned i = 0; i < 2; i++)
+		thread_join(cancellers[i]);
+}
+END_TEST
+
 START_TEST(threads_end_runs_the_queued_and_drops_the_delayed)
 {
 	make_queue(2, clock_virtual);
@@ -507,6 +551,7 @@ TEST_SUITE(base_work)
 	tcase_add_test(tc, threads_keep_real_dates);
 	tcase_add_test(tc, a_date_is_kept_though_the_thread_that_waited_for_it_got_work);
 	tcase_add_test(tc, cancelling_waits_for_the_running);
+	tcase_add_test(tc, each_waiter_hears_of_its_own_work);
 	tcase_add_test(tc, threads_end_runs_the_queued_and_drops_the_delayed);
 	tcase_add_test(tc, without_memory_there_is_no_queue_and_no_leak);
 }
