@@ -181,18 +181,24 @@ struct inode {
 	struct hash_node hash;		/* [icache lock] */
 	struct list lru;		/* [icache lock] unreferenced ones, oldest first */
 	enum inode_state state;		/* [icache lock] */
-	int read_error;			/* [icache lock] why it never became live */
-	_Atomic uint32_t refs;
+	_Atomic uint32_t refs;		/* from 0 to 1 and back only under the icache lock */
 	_Atomic uint64_t lookups;	/* the front end's: how often the kernel was given it */
 };
 
-/* Referenced. */
+/* Referenced. Waits for one that is being read or evicted. */
 int inode_get(struct super *sb, inr_t ino, struct inode **ret_inode) must_check;
 struct inode *inode_ref(struct inode *inode);	/* the caller has a reference */
-void inode_put(struct inode *inode);		/* NULL is harmless */
+/*
+ * NULL is harmless. The last reference may evict this inode or, over the bound, another one: the
+ * caller holds no handle, no page and no lock of this inode.
+ */
+void inode_put(struct inode *inode);
 /*
  * The file system allocated ino on disk and makes its struct inode: in the table, referenced, and
- * waited for by others until inode_set_live(). On failure of the rest, inode_put() with nlink 0.
+ * waited for by others until inode_set_live(). On failure of the rest, inode_put() without it:
+ * nlink is then set to 0 and evict_inode() called. Waits while an inode of that number is still
+ * being evicted: evict_inode() frees the number last, and waits for nothing after that. -EUCLEAN
+ * when an inode of that number is alive.
  */
 int inode_create(struct super *sb, inr_t ino, struct inode **ret_inode) must_check;
 void inode_set_live(struct inode *inode);
@@ -204,9 +210,10 @@ void inode_attr(struct inode *inode, struct inode_attr *ret_attr);
 void inode_init(struct inode *inode, struct super *sb);
 void inode_done(struct inode *inode);
 
+/* Needs no lock: the type never changes, and attr_apply() stores a mode in one piece. */
 static inline bool inode_is_dir(const struct inode *inode)
 {
-	return S_ISDIR(inode->attr.mode);
+	return S_ISDIR(__atomic_load_n(&inode->attr.mode, __ATOMIC_RELAXED));
 }
 
 #endif

@@ -5,7 +5,8 @@
  *             its totals.
  * Ownership   The file system creates it (super_init) inside its own object and destroys it.
  *             Disk, cache, clock and work queue are the mounter's and outlive it.
- * Locking     sb->rename_lock (RANK_RENAME): taken by renames between two directories.
+ * Locking     sb->rename_lock (RANK_RENAME): taken by renames between two directories, and by
+ *             those that move or replace a directory (src/LOCKING.md).
  * Invariants  S1  after super_shutdown() no inode is in memory and nothing is dirty.
  */
 #ifndef VFS_SUPER_H
