@@ -92,7 +92,8 @@ static bool parse_mount(const char *line, dev_t dev, struct mount *ret)
 	snprintf(ret->point, sizeof(ret->point), "%.*s", (int)len, line + point_at);
 	unescape(ret->point);
 	rest = strstr(line + point_at + len, " - ");
-	ret->may_write = !rest || sscanf(rest, " - %*s %*s %2[^,]", options) != 1 || strcmp(options, "ro") != 0;
+	ret->may_write = !rest || sscanf(rest, " - %*s %*s %2[^,]", options) != 1 ||
+			 strcmp(options, "ro") != 0;
 	ret->exists = true;
 	return true;
 }
@@ -132,7 +133,8 @@ static int check_device(const struct machine_view *view, int fd, dev_t dev, cons
 	if (exclusive_fd >= 0)
 		close(exclusive_fd);
 	else if (errno == EBUSY) {
-		snprintf(why, why_size, "%s is in use by the kernel (mounted elsewhere, swap or mapped)", path);
+		snprintf(why, why_size, "%s is in use by the kernel (mounted elsewhere, swap or mapped)",
+			 path);
 		return -EBUSY;
 	}
 	return 0;
@@ -172,7 +174,8 @@ static int check_loop(const struct machine_view *view, const char *loop, const s
 	char value[32];
 	bool is_read_only;
 
-	if (!loop_attribute(view, loop, "loop/backing_file", shown, sizeof(shown)) || !leads_to(shown, file))
+	if (!loop_attribute(view, loop, "loop/backing_file", shown, sizeof(shown)) ||
+	    !leads_to(shown, file))
 		return 0;
 	is_read_only = loop_attribute(view, loop, "ro", value, sizeof(value)) && value[0] == '1';
 	if (is_read_only && mode == FILELOCK_SHARED)
@@ -180,8 +183,8 @@ static int check_loop(const struct machine_view *view, const char *loop, const s
 	if (loop_attribute(view, loop, "dev", value, sizeof(value)) &&
 	    sscanf(value, "%u:%u", &dev_major, &dev_minor) == 2)
 		mount = find_mount(view, makedev(dev_major, dev_minor));
-	snprintf(why, why_size, "%s is attached to /dev/%s%s%s", path, loop, mount.exists ? ", mounted at " : "",
-		 mount.exists ? mount.point : "");
+	snprintf(why, why_size, "%s is attached to /dev/%s%s%s", path, loop,
+		 mount.exists ? ", mounted at " : "", mount.exists ? mount.point : "");
 	return -EBUSY;
 }
 
@@ -204,8 +207,8 @@ static int check_loops(const struct machine_view *view, const struct stat *file,
 	return err;
 }
 
-int filelock_check_view(const struct machine_view *view, int fd, const char *path, enum filelock_mode mode,
-			char *why, size_t why_size)
+int filelock_check_view(const struct machine_view *view, int fd, const char *path,
+			enum filelock_mode mode, char *why, size_t why_size)
 {
 	struct stat file;
 

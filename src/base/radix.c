@@ -200,7 +200,8 @@ int radix_insert(struct radix *r, uint64_t index, void *item)
 	return 0;
 }
 
-static void clear_tag_on_path(const struct radix *r, uint64_t index, const struct path *path, unsigned tag)
+static void clear_tag_on_path(const struct radix *r, uint64_t index, const struct path *path,
+			      unsigned tag)
 {
 	for (unsigned level = 0; level < r->height; level++) {
 		path->nodes[level]->mask[tag] &= ~slot_bit(index, level);

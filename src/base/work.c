@@ -270,7 +270,8 @@ void work_queue(struct workqueue *q, struct work *w)
 
 void work_queue_delayed(struct workqueue *q, struct work *w, uint64_t delay_ms)
 {
-	uint64_t due = clock_now_ns(q->clock) + min(delay_ms, UINT64_MAX / 2 / NSEC_PER_MSEC) * NSEC_PER_MSEC;
+	uint64_t delay_ns = min(delay_ms, UINT64_MAX / 2 / NSEC_PER_MSEC) * NSEC_PER_MSEC;
+	uint64_t due = clock_now_ns(q->clock) + delay_ns;
 
 	mutex_lock(&q->lock);
 	if ((w->state & DELAYED) && w->due_ns > due)

@@ -191,7 +191,9 @@ static void write_locks(const char *kind, const char *access, int pid, bool same
 	struct stat st;
 
 	fstat(fd, &st);
-	snprintf(line, sizeof(line), "1: POSIX  ADVISORY  WRITE 77 08:01:1 0 EOF\n2: %s  ADVISORY  %s %d %02x:%02x:%llu 0 EOF\n",
+	snprintf(line, sizeof(line),
+		 "1: POSIX  ADVISORY  WRITE 77 08:01:1 0 EOF\n"
+		 "2: %s  ADVISORY  %s %d %02x:%02x:%llu 0 EOF\n",
 		 kind, access, pid, same_device ? major(st.st_dev) : 0, same_device ? minor(st.st_dev) : 99,
 		 (unsigned long long)st.st_ino);
 	write_file("proc/locks", line);
@@ -241,7 +243,8 @@ START_TEST(a_living_holder_comes_before_the_table)
 
 	fstat(fd, &st);
 	write_locks("FLOCK", "WRITE", 1234, true);
-	snprintf(line, sizeof(line), "pos:\t0\nflags:\t02\nlock:\t1: FLOCK  ADVISORY  WRITE 1234 %02x:%02x:%llu 0 EOF\n",
+	snprintf(line, sizeof(line),
+		 "pos:\t0\nflags:\t02\nlock:\t1: FLOCK  ADVISORY  WRITE 1234 %02x:%02x:%llu 0 EOF\n",
 		 major(st.st_dev), minor(st.st_dev), (unsigned long long)st.st_ino);
 	write_file("proc/1235/fdinfo/3", line);
 	write_file("proc/1235/comm", "extant\n");
