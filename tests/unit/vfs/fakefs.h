@@ -68,7 +68,6 @@ struct inode *fake_get(struct fakefs *fs, const char *path);
 bool fake_exists(struct fakefs *fs, const char *path);
 void fake_make(struct fakefs *fs, const char *path, mode_t mode);
 void fake_set_flags(struct fakefs *fs, const char *path, uint32_t flags);
-void fake_set_nlink(struct fakefs *fs, const char *path, uint32_t nlink);
 /* Operations by path, as root unless cred is given: what the vfs said. */
 int fake_mknod(struct fakefs *fs, const char *path, mode_t mode);
 int fake_unlink(struct fakefs *fs, const char *path);

@@ -704,17 +704,6 @@ void fake_set_flags(struct fakefs *fs, const char *path, uint32_t flags)
 	inode_put(inode);
 }
 
-void fake_set_nlink(struct fakefs *fs, const char *path, uint32_t nlink)
-{
-	struct inode *inode = fake_get(fs, path);
-
-	mutex_lock(&inode->attr_lock);
-	inode->attr.nlink = nlink;
-	mutex_unlock(&inode->attr_lock);
-	fs->nodes[inode->ino].attr.nlink = nlink;
-	inode_put(inode);
-}
-
 START_TEST(what_is_made_is_found_until_it_is_removed)
 {
 	struct fakefs *fs = fakefs_mount(0);
