@@ -112,6 +112,12 @@ void pages_free_locked(struct page_cache *cache, struct list *pages, uint32_t nr
 void pages_free(struct page_cache *cache, struct page **pages, uint32_t nr);
 void pages_put(struct page **pages, uint32_t nr);	/* drops a reference of each */
 void pages_unlock_put(struct page **pages, uint32_t nr);
+/*
+ * The end of an I/O that held a reference and a bit (locked or writeback) of each page: drops both.
+ * The pages' mapping is locked, so the tree's reference stays and nothing is freed; the caller
+ * calls alloc_progress().
+ */
+void pages_release_io(struct page **pages, uint32_t nr, uint32_t bit);
 void slabs_destroy(struct page_cache *cache);
 
 /* wait.c: those who wait for their turn */
@@ -151,7 +157,10 @@ void pages_mark_dirty(struct mapping *m, struct page **pages, uint32_t nr);
  * that pages_end_writeback() is to be told.
  */
 unsigned pages_start_writeback(struct mapping *m, struct page **pages, uint32_t nr) must_check;
-/* With status -ENOMEM nothing was written: they are dirty again. m may be gone afterwards. */
+/*
+ * Drops the references, too. With status -ENOMEM nothing was written: the pages are dirty again.
+ * m and the cache may be gone afterwards.
+ */
 void pages_end_writeback(struct mapping *m, struct page **pages, uint32_t nr, unsigned epoch, int status);
 
 /* lru.c: where pages come from */

@@ -200,7 +200,6 @@ static void epoch_leave(struct page_cache *cache, unsigned epoch, uint32_t nr) n
 		cond_broadcast(&cache->sync_progress);
 }
 
-/* The flags change last and under the lock: who sees them clear may take the mapping away. */
 static void clear_writeback(struct mapping *m, struct page **pages, uint32_t nr, bool again_dirty)
 	needs(m->lock)
 {
@@ -213,10 +212,13 @@ static void clear_writeback(struct mapping *m, struct page **pages, uint32_t nr,
 			nr_dirty += set_dirty(m, pages[i]);
 	count_dirty(m, nr_dirty);
 	m->nr_writeback -= nr;
-	for (uint32_t i = 0; i < nr; i++)
-		bit_clear_wake(&pages[i]->flags, PAGE_WRITEBACK, PAGE_WAITERS);
+	pages_release_io(pages, nr, PAGE_WRITEBACK);
 }
 
+/*
+ * Who sees the flags clear may take the pages, the mapping and the cache away, but for each of
+ * them it needs the mapping's lock: unlocking that is the last thing done here.
+ */
 void pages_end_writeback(struct mapping *m, struct page **pages, uint32_t nr, unsigned epoch, int status)
 {
 	struct page_cache *cache = m->cache;
@@ -232,6 +234,7 @@ void pages_end_writeback(struct mapping *m, struct page **pages, uint32_t nr, un
 	mutex_lock(&cache->lru_lock);
 	epoch_leave(cache, epoch, nr);
 	throttle_progress(cache);
+	alloc_progress(cache);
 	mutex_unlock(&cache->lru_lock);
 	mutex_unlock(&m->lock);
 }

@@ -3,9 +3,11 @@
  *
  * Two lists. A page enters the inactive one; when the reclaimer comes to its oldest end and finds
  * a page used again since it came (PAGE_REFERENCED, which a hit sets without any lock), the page
- * moves to the active list. Active pages are looked at when there are more than twice as many as
- * inactive ones: those used since stay, the others go back to inactive. So a scan, whose pages
- * are used once, passes through the inactive list and leaves the working set alone.
+ * moves to the active list. Active pages are looked at, oldest first, in step with reclaim, and
+ * faster when there are more than twice as many as inactive ones: those used since stay, the others
+ * go back to inactive and have the whole way through it for a last chance. So a scan, whose pages
+ * are used once, passes through the inactive list and leaves the working set alone; and a working
+ * set that is not used any more melts away.
  *
  *	       new                                    used again
  *	        |          inactive                        |
@@ -31,6 +33,7 @@
 #include "cache_private.h"
 
 #define RECLAIM_BATCH 32u	/* freed at least, while at it: shares the cost of the lock */
+#define AGEING 4u		/* an active page is looked at for each so many that are wanted */
 #define RECHECK_MS 50u		/* for progress that nobody announces: an owner clears PAGE_PINNED */
 
 /* The lists. */
@@ -83,10 +86,12 @@ static void shrink_active(struct page_cache *cache, uint32_t nr) needs(cache->lr
 	}
 }
 
-static void balance(struct page_cache *cache) needs(cache->lru_lock)
+static void balance(struct page_cache *cache, uint32_t want) needs(cache->lru_lock)
 {
 	if (cache->nr_active > 2 * cache->nr_inactive)
 		shrink_active(cache, 2 * RECLAIM_BATCH);
+	else
+		shrink_active(cache, want / AGEING);
 }
 
 /* Reclaim. */
@@ -158,7 +163,7 @@ static uint32_t lru_reclaim(struct page_cache *cache, uint32_t want) needs(cache
 	struct reclaim r = {.cache = cache};
 
 	list_init(&r.freed);
-	balance(cache);
+	balance(cache, want);
 	reclaim_scan(&r, want);
 	for (int round = 0; round < 3 && r.nr_freed < want; round++) {
 		shrink_active(cache, cache->nr_active);

@@ -209,3 +209,11 @@ void pages_unlock_put(struct page **pages, uint32_t nr)
 		page_unlock(pages[i]);
 	pages_put(pages, nr);
 }
+
+void pages_release_io(struct page **pages, uint32_t nr, uint32_t bit)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		must(atomic_fetch_sub(&pages[i]->refs, 1) > 1);
+		bit_clear_wake(&pages[i]->flags, bit, PAGE_WAITERS);
+	}
+}

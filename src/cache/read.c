@@ -210,22 +210,31 @@ int mapping_read_locked(struct mapping *m, struct page **pages, uint32_t nr)
 /* Reading ahead: nobody waits, completion unlocks. */
 
 struct ahead_io {
+	struct mapping *mapping;
 	uint32_t nr;
 	struct page *pages[];
 };
 
-static void ahead_end(struct page **pages, uint32_t nr, int status)
+/* As with pages_end_writeback(): once a page is unlocked, m's lock is all that keeps m and the cache. */
+static void ahead_end(struct mapping *m, struct page **pages, uint32_t nr, int status)
 {
+	struct page_cache *cache = m->cache;
+
 	for (uint32_t i = 0; i < nr; i++)
 		page_read_done(pages[i], status);
-	pages_unlock_put(pages, nr);
+	mutex_lock(&m->lock);
+	pages_release_io(pages, nr, PAGE_LOCKED);
+	mutex_lock(&cache->lru_lock);
+	alloc_progress(cache);
+	mutex_unlock(&cache->lru_lock);
+	mutex_unlock(&m->lock);
 }
 
 static void ahead_end_io(struct bio *bio)
 {
 	struct ahead_io *io = bio->private;
 
-	ahead_end(io->pages, io->nr, bio->status);
+	ahead_end(io->mapping, io->pages, io->nr, bio->status);
 	mem_free(io);
 	bio_free(bio);
 }
@@ -240,6 +249,7 @@ static void ahead_disk_run(struct mapping *m, struct page **pages, uint32_t nr, 
 		pages_unlock_put(pages, nr);
 		return;
 	}
+	io->mapping = m;
 	io->nr = nr;
 	memcpy(io->pages, pages, nr * sizeof(io->pages[0]));
 	bio->private = io;

@@ -57,7 +57,6 @@ static void write_io_end(struct bio *bio, int status)
 	struct write_io *io = bio->private;
 
 	pages_end_writeback(io->mapping, io->pages, io->nr, io->epoch, status);
-	pages_put(io->pages, io->nr);
 	mem_free(io);
 	bio_free(bio);
 }
@@ -119,7 +118,6 @@ static void write_run(struct writeout *w, struct page **pages, uint32_t nr, unsi
 	}
 	w->err = first_error(w->err, -ENOMEM);
 	pages_end_writeback(w->mapping, pages, nr, epoch, -ENOMEM);
-	pages_put(pages, nr);
 }
 
 /* Batches. */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "block/disk.h"
@@ -55,6 +56,10 @@ struct rig {
 	uint32_t fail_writes, fail_reads;	/* so many from now on */
 	uint32_t nr_reads, nr_writes;
 	struct rig_write writes[RIG_WRITES_LOGGED];
+
+	/* what the cache told the user [the log's lock] */
+	uint32_t nr_lines;
+	char line[256];
 
 	/* the allocator of fakefiles [lock] */
 	uint64_t next_block;

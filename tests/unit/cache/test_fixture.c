@@ -2,6 +2,7 @@
 #include "unit/cache/fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -86,6 +87,15 @@ static const struct disk_ops rig_disk_ops = {.name = "rig", .execute = execute, 
 
 /* The rig. */
 
+static void keep_line(void *arg, enum log_level level, const char *line)
+{
+	struct rig *rig = arg;
+
+	(void)level;
+	rig->nr_lines++;
+	snprintf(rig->line, sizeof(rig->line), "%s", line);
+}
+
 void rig_defaults(struct rig *rig)
 {
 	*rig = (struct rig){
@@ -119,9 +129,9 @@ void rig_start(struct rig *rig)
 {
 	struct page_cache_config config;
 
-	log_set_level(LOG_LEVEL_WARNING);
 	mutex_init(&rig->lock, RANK_DRIVER, "rig");
 	cond_init(&rig->unstuck);
+	log_set_sink(keep_line, rig);
 	rig->bytes = calloc(1, rig->disk_bytes);
 	ck_assert_ptr_nonnull(rig->bytes);
 	rig->clock = rig->is_inline ? clock_create_virtual((struct timespec){.tv_sec = 1000}) : clock_create_real();
@@ -148,6 +158,7 @@ void rig_stop(struct rig *rig)
 	workqueue_destroy(rig->work);
 	disk_close(rig->disk);
 	clock_destroy(rig->clock);
+	log_set_sink(NULL, NULL);
 	cond_done(&rig->unstuck);
 	mutex_done(&rig->lock);
 	free(rig->bytes);
