@@ -8,6 +8,8 @@
  */
 #include "ops.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
 
 /* Requests that need no waiting program, such as read-ahead: enough to keep a disk's queue busy. */
@@ -73,20 +75,37 @@ const struct fuse_lowlevel_ops front_ops = {
 	.statfs = op_statfs,
 };
 
-void front_init(struct front *f)
+int front_init(struct front *f)
 {
+	f->later = workqueue_create("fuse later", 1, f->sb->clock, 0);
+	if (!f->later)
+		return -ENOMEM;
 	mutex_init(&f->open_lock, RANK_LEAF, "open files");
 	list_init(&f->open_files);
+	mutex_init(&f->seek_lock, RANK_MOUNT, "seeks put off");
+	list_init(&f->seeks);
+	work_init(&f->seek_work, seek_work_run);
+	return 0;
+}
+
+void front_quiesce(struct front *f)
+{
+	mutex_lock(&f->seek_lock);
+	f->is_quiet = true;
+	mutex_unlock(&f->seek_lock);
+	work_run_pending(f->later);
 }
 
 void front_done(struct front *f)
 {
 	struct open_file *of, *tmp;
 
+	workqueue_destroy(f->later);
 	list_for_each_safe(of, tmp, &f->open_files, link) {
 		list_del(&of->link);
 		file_close(of->file);
 		mem_free(of);
 	}
 	mutex_done(&f->open_lock);
+	mutex_done(&f->seek_lock);
 }

@@ -18,6 +18,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/work.h"
 #include "vfs/file.h"
 #include "vfs/super.h"
 
@@ -29,6 +30,12 @@ struct front {
 	void *on_init_arg;
 
 	/* state */
+	struct fuse_session *se;	/* set once, before the first request */
+	struct workqueue *later;	/* one thread, for what a serving thread must not wait for */
+	struct mutex seek_lock;		/* RANK_MOUNT: work is queued under it */
+	struct list seeks;		/* [seek_lock] put off, for seek_work */
+	bool is_quiet;			/* [seek_lock] nothing is put off any more */
+	struct work seek_work;
 	bool has_no_opendir;		/* the kernel takes ENOSYS for "open directories yourself" */
 	struct mutex open_lock;		/* RANK_LEAF */
 	struct list open_files;		/* [open_lock] struct open_file */
@@ -41,10 +48,17 @@ struct open_file {
 
 extern const struct fuse_lowlevel_ops front_ops;
 
-void front_init(struct front *f);
+int front_init(struct front *f) must_check;
+/* Finishes what was put off; while requests are still served, since it may wait for some of them. */
+void front_quiesce(struct front *f);
 void front_done(struct front *f);	/* no request is under way: closes what is still open */
 
 /* For the files of operations. */
+static inline struct file *file_of(const struct fuse_file_info *fi)
+{
+	return ((struct open_file *)(uintptr_t)fi->fh)->file;
+}
+
 static inline struct front *front_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
@@ -83,6 +97,9 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info *fi);
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t pos, off_t len, struct fuse_file_info *fi);
+
+/* ops_seek.c */
+void seek_work_run(struct work *w);
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t pos, int whence, struct fuse_file_info *fi);
 
 /* ops_dir.c */

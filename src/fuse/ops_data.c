@@ -16,17 +16,16 @@
 #include "ops.h"
 #include "vfs/namei.h"
 
-static struct file *file_of(const struct fuse_file_info *fi)
-{
-	return ((struct open_file *)(uintptr_t)fi->fh)->file;
-}
+/* The kernel hears of blocks that its own cached writes took only when it asks: let it, at times. */
+#define WRITER_ATTR_TIMEOUT_SECONDS 1.0
 
 static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_info *fi)
 {
 	struct front *f = front_of(req);
 	struct open_file *of;
 	struct cred cred;
-	int flags = fi->flags;
+	/* What O_SYNC promises is kept at each write (below), or by the kernel's FSYNC after it. */
+	int flags = fi->flags & ~(O_SYNC | O_DSYNC);
 	int err;
 
 	of = mem_alloc(sizeof(*of));
@@ -66,6 +65,7 @@ static void reply_created(fuse_req_t req, struct inode *inode, const struct fuse
 	struct fuse_entry_param e;
 
 	node_entry(inode, &e);
+	e.attr_timeout = WRITER_ATTR_TIMEOUT_SECONDS;
 	node_remember(inode);
 	if (fuse_reply_create(req, &e, fi) == 0)
 		return;
@@ -204,17 +204,4 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t pos, off_t len,
 {
 	(void)id;
 	reply_error(req, file_fallocate(file_of(fi), mode, (uint64_t)pos, (uint64_t)len));
-}
-
-void op_lseek(fuse_req_t req, fuse_ino_t id, off_t pos, int whence, struct fuse_file_info *fi)
-{
-	uint64_t found;
-	int err;
-
-	(void)id;
-	err = file_seek(file_of(fi), (uint64_t)pos, whence, &found);
-	if (err)
-		reply_error(req, err);
-	else
-		fuse_reply_lseek(req, (off_t)found);
 }

@@ -50,7 +50,8 @@ struct server_thread {
 	struct fuse_buf buf;
 	bitword_t parked;		/* PARKED_BIT while it sleeps for work */
 	bool is_reader;			/* [own thread; the waker's while parked] */
-	_Atomic pid_t receiving_tid;	/* 0 outside receive() */
+	pid_t tid;			/* set before the first receive() */
+	_Atomic bool is_receiving;	/* perhaps asleep in it, and to be kicked at the end */
 };
 
 struct server {
@@ -152,9 +153,9 @@ static bool serve_one(struct server_thread *t)
 	const struct server_config *c = &t->server->config;
 	int got;
 
-	atomic_store(&t->receiving_tid, gettid());
+	atomic_store(&t->is_receiving, true);
 	got = atomic_load(&t->server->is_ending) ? -EINTR : c->receive(c->arg, &t->buf);
-	atomic_store(&t->receiving_tid, 0);
+	atomic_store(&t->is_receiving, false);
 	if (got > 0) {
 		thread_unblocked_reset();
 		c->process(c->arg, &t->buf);
@@ -173,6 +174,7 @@ static void serve(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, SERVER_KICK_SIGNAL);
 	must(pthread_sigmask(SIG_UNBLOCK, &kick, NULL) == 0);
+	t->tid = gettid();
 	thread_set_blocking_hook(hand_on_reading, t);
 	while (become_reader(t))
 		while (serve_one(t))
@@ -186,12 +188,9 @@ static void kick_until_all_left(struct server *srv)
 	const struct timespec pause = {.tv_nsec = KICK_INTERVAL_NS};
 
 	while (atomic_load(&srv->nr_running) > 0) {
-		for (unsigned i = 0; i < srv->nr_threads; i++) {
-			pid_t tid = atomic_load(&srv->threads[i].receiving_tid);
-
-			if (tid)
-				syscall(SYS_tgkill, getpid(), tid, SERVER_KICK_SIGNAL);
-		}
+		for (unsigned i = 0; i < srv->nr_threads; i++)
+			if (atomic_load(&srv->threads[i].is_receiving))
+				syscall(SYS_tgkill, getpid(), srv->threads[i].tid, SERVER_KICK_SIGNAL);
 		nanosleep(&pause, NULL);
 	}
 }

@@ -176,6 +176,16 @@ static int open_fds(struct session *s)
 	return 0;
 }
 
+static int start_front(struct session *s, char *why, size_t why_size)
+{
+	int err = mount_fuse(s, why, why_size);
+
+	if (err)
+		front_done(&s->front);
+	s->front.se = s->se;
+	return err;
+}
+
 int session_create(const struct session_config *config, struct session **ret_session, char *why,
 		   size_t why_size)
 {
@@ -195,11 +205,13 @@ int session_create(const struct session_config *config, struct session **ret_ses
 	s->front.time_gran_ns = config->time_gran_ns ? config->time_gran_ns : 1;
 	s->front.on_init = on_init;
 	s->front.on_init_arg = s;
-	front_init(&s->front);
 	fuse_set_log_func(log_libfuse);
-	err = mount_fuse(s, why, why_size);
+	err = front_init(&s->front);
+	if (err)
+		snprintf(why, why_size, "out of memory");
+	else
+		err = start_front(s, why, why_size);
 	if (err) {
-		front_done(&s->front);
 		close(s->news_fd);
 		close(s->signal_fd);
 		mem_free(s);
@@ -311,6 +323,7 @@ int session_serve(struct session *s)
 	if (err)
 		return err;
 	wait_for_end(s);
+	front_quiesce(&s->front);
 	err = server_stop(server);
 	if (!err && !s->was_told)
 		err = -ECONNABORTED;	/* unmounted, or not agreed, before it began */
