@@ -63,8 +63,13 @@ int file_open(struct inode *inode, int flags, const struct cred *cred, struct fi
 
 void file_close(struct file *file)
 {
+	const struct file_ops *fops;
+
 	if (!file)
 		return;
+	fops = file->inode->fops;
+	if (flags_write(file->flags) && fops->release)
+		fops->release(file->inode);
 	inode_put(file->inode);
 	mem_free(file);
 }
