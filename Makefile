@@ -99,6 +99,10 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o $(LIB)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# This one is made of tests, with the runner of the unit tests.
+$(BUILD)/tools/semantics: $(call obj,tests/mount/semantics.c tests/harness/runner.c) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
 ## deps: install the Debian packages that are missing (nothing, without network, when all are there)
 DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
