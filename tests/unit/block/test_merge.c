@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "block/plug.h"
 #include "harness/runner.h"
 #include "unit/block/fakedisk.h"
@@ -24,7 +25,7 @@ static void ended(struct bio *bio)
 {
 	struct batch *b = bio->private;
 
-	ck_assert_int_eq(bio->status, 0);
+	must(bio->status == 0);
 	atomic_fetch_add(&b->nr_ended, 1);
 }
 

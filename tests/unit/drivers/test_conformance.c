@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "block/plug.h"
 #include "drivers/filedisk.h"
 #include "harness/runner.h"
@@ -161,11 +162,11 @@ static void slot_submit(struct part *p, struct rand *r, struct plug *plug, uint3
 	struct bio *bio = bio_alloc(p->disk, op, 0, slot_at(p, i) / 512, 3);
 	uint32_t cut = 512 * (uint32_t)rand_below(r, SLOT_BYTES / 512 + 1);
 
-	ck_assert_ptr_nonnull(bio);
+	must(bio);
 	if (op == BIO_WRITE && rand_one_in(r, 20))
 		bio->flags = BIO_PREFLUSH | BIO_FUA;
-	ck_assert(bio_add(bio, memory, cut));
-	ck_assert(bio_add(bio, memory + cut, SLOT_BYTES - cut));
+	must(bio_add(bio, memory, cut));
+	must(bio_add(bio, memory + cut, SLOT_BYTES - cut));
 	bio->private = slot;
 	bio->end_io = slot_ended;
 	atomic_fetch_add(&slot->nr_submitted, 1);
@@ -325,11 +326,13 @@ START_TEST(what_was_never_written_reads_as_zeros)
 {
 	struct disk *disk = open_row(_i, 1 << 20);
 	unsigned char *memory = malloc(1 << 20);
+	uint32_t nr_set = 0;
 
 	memset(memory, 0xff, 1 << 20);
 	ck_assert_int_eq(disk_read(disk, 0, memory, 1 << 20), 0);
 	for (uint32_t i = 0; i < 1 << 20; i++)
-		ck_assert_uint_eq(memory[i], 0);
+		nr_set += memory[i] != 0;
+	ck_assert_uint_eq(nr_set, 0);
 	close_row(disk);
 	free(memory);
 }
