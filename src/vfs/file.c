@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -79,7 +78,6 @@ int file_read(struct file *file, uint64_t pos, size_t len, struct filemap_view *
 	struct inode *inode = file->inode;
 	int err;
 
-	memset(view, 0, sizeof(*view));
 	if (inode_is_dir(inode))
 		return -EISDIR;
 	if (!inode->fops->read)

@@ -379,6 +379,7 @@ static const struct inode_ops fake_inode_ops = {
 static int fake_read(struct inode *inode, uint64_t pos, size_t len, struct filemap_view *view)
 {
 	must_be_locked(inode);
+	memset(view, 0, sizeof(*view));
 	if (pos < inode->attr.size_bytes)
 		view->len_bytes = min(len, (size_t)(inode->attr.size_bytes - pos));
 	return 0;
