@@ -41,8 +41,13 @@ struct front {
 	struct list open_files;		/* [open_lock] struct open_file */
 };
 
+/*
+ * References: the kernel's handle, until RELEASE; and a READ, whose reply lets the kernel release
+ * the file before we are through with the pages.
+ */
 struct open_file {
 	struct file *file;
+	_Atomic uint32_t refs;
 	struct list link;		/* [front->open_lock] */
 };
 
@@ -54,9 +59,15 @@ void front_quiesce(struct front *f);
 void front_done(struct front *f);	/* no request is under way: closes what is still open */
 
 /* For the files of operations. */
+static inline struct open_file *open_file_of(const struct fuse_file_info *fi)
+{
+	return (struct open_file *)(uintptr_t)fi->fh;
+}
+
+/* Valid until the reply is sent. */
 static inline struct file *file_of(const struct fuse_file_info *fi)
 {
-	return ((struct open_file *)(uintptr_t)fi->fh)->file;
+	return open_file_of(fi)->file;
 }
 
 static inline struct front *front_of(fuse_req_t req)

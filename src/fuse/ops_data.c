@@ -39,6 +39,7 @@ static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_inf
 		mem_free(of);
 		return err;
 	}
+	atomic_init(&of->refs, 1);
 	mutex_lock(&f->open_lock);
 	list_add_tail(&f->open_files, &of->link);
 	mutex_unlock(&f->open_lock);
@@ -47,10 +48,10 @@ static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_inf
 	return 0;
 }
 
-static void handle_close(struct front *f, const struct fuse_file_info *fi)
+static void open_file_put(struct front *f, struct open_file *of)
 {
-	struct open_file *of = (struct open_file *)(uintptr_t)fi->fh;
-
+	if (atomic_fetch_sub(&of->refs, 1) > 1)
+		return;
 	mutex_lock(&f->open_lock);
 	list_del(&of->link);
 	mutex_unlock(&f->open_lock);
@@ -69,7 +70,7 @@ static void reply_created(fuse_req_t req, struct inode *inode, const struct fuse
 	node_remember(inode);
 	if (fuse_reply_create(req, &e, fi) == 0)
 		return;
-	handle_close(f, fi);
+	open_file_put(f, open_file_of(fi));
 	node_forget(inode, 1);
 }
 
@@ -111,13 +112,13 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	if (err)
 		reply_error(req, err);
 	else if (fuse_reply_open(req, fi) != 0)
-		handle_close(f, fi);
+		open_file_put(f, open_file_of(fi));
 }
 
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	(void)id;
-	handle_close(front_of(req), fi);
+	open_file_put(front_of(req), open_file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -142,7 +143,8 @@ static void reply_copy(fuse_req_t req, const struct filemap_view *view)
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos, struct fuse_file_info *fi)
 {
 	const uint32_t iov_max = IOV_MAX - 1;	/* libfuse puts its header before ours */
-	struct file *file = file_of(fi);
+	struct open_file *of = open_file_of(fi);
+	struct front *f = front_of(req);
 	struct filemap_view view;
 	int err;
 
@@ -152,16 +154,18 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos, struct fuse_
 		reply_error(req, -EINVAL);
 		return;
 	}
-	err = file_read(file, (uint64_t)pos, size, &view);
+	err = file_read(of->file, (uint64_t)pos, size, &view);
 	if (err) {
 		reply_error(req, err);
 		return;
 	}
+	atomic_fetch_add(&of->refs, 1);
 	if (view.nr_iov <= iov_max)
 		fuse_reply_iov(req, view.iov, (int)view.nr_iov);
 	else
 		reply_copy(req, &view);
-	file_read_done(file, &view);
+	file_read_done(of->file, &view);
+	open_file_put(f, of);
 }
 
 /*
