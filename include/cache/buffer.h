@@ -37,7 +37,10 @@ void buffer_cache_done(struct buffer_cache *bc);	/* drops clean buffers; dirty o
 int buffer_read(struct buffer_cache *bc, fsblk_t block, struct buffer **ret_buffer) must_check;
 /* The buffer of a block whose old content is of no interest: perhaps not uptodate, not locked. */
 int buffer_get(struct buffer_cache *bc, fsblk_t block, struct buffer **ret_buffer) must_check;
-/* Starts reading `nr` blocks that will be wanted soon; errors are found by who wants them. */
+/*
+ * Starts reading `nr` blocks that will be wanted soon; errors are found by who wants them. Does
+ * nothing when there is no page to be had at once.
+ */
 void buffer_read_ahead(struct buffer_cache *bc, fsblk_t block, uint32_t nr);
 /* The buffer if it is cached and uptodate, else NULL. */
 struct buffer *buffer_find(struct buffer_cache *bc, fsblk_t block) must_check;
@@ -60,11 +63,11 @@ static inline void buffer_mark_dirty(struct buffer *b)
 {
 	page_mark_dirty(&b->page);
 }
-/* Writes it now if it is dirty, and waits. Not locked by the caller. */
+/* Writes it now if it is dirty, and waits. Not locked by the caller. -EBUSY while it is pinned (B3). */
 int buffer_write(struct buffer *b) must_check;
 /*
  * The block was freed: whatever is dirty of it must never reach the disk. Waits for a write under
- * way. The caller's reference, if any, stays valid.
+ * way. The caller's reference, if any, stays valid; the buffer is not uptodate any more.
  */
 void buffer_forget(struct buffer_cache *bc, fsblk_t block);
 /* Writes all dirty buffers and waits. */

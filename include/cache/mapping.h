@@ -128,7 +128,11 @@ void mapping_drop_clean(struct mapping *m, uint64_t first, uint64_t last);
  */
 void mapping_drop_range(struct mapping *m, uint64_t first, uint64_t last);
 
-/* Starts writing dirty pages in [first, last]; with wait, until they are done. */
+/*
+ * WAIT: all pages in [first, last] that are dirty or under writeback now are written when it
+ * returns; an error is one of this mapping's since the call. START: gives those to the disk that can
+ * be had without sleeping for a page lock. Pinned pages are left out.
+ */
 enum writeback_mode { WRITEBACK_START, WRITEBACK_WAIT };
 int mapping_write_range(struct mapping *m, uint64_t first, uint64_t last, enum writeback_mode mode) must_check;
 /* An fsync's question: has a write-back failed since *since? Returns that error once and updates. */

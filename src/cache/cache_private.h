@@ -101,8 +101,16 @@ struct page_cache {
 	_Atomic int error;
 };
 
+/* wait.c: those who wait for their turn */
+void cache_kick_flusher(struct page_cache *cache);
+/* Reserves the right to hold nr pages at once; before anything is locked or begun. */
+void pins_get(struct page_cache *cache, uint32_t nr);
+void pins_put(struct page_cache *cache, uint32_t nr);
+void alloc_progress(struct page_cache *cache) needs(cache->lru_lock);
+void throttle_progress(struct page_cache *cache) needs(cache->lru_lock);
+
 /* page.c: pages and slabs */
-void page_check(const struct page *page);	/* the invariants of page.h; page lock held */
+void page_check(const struct page *page);	/* the invariants of page.h; page lock held; debug build only */
 /* Up to nr pages from the free list and new slabs. Returns how many; *no_memory when a slab failed. */
 uint32_t pages_take(struct page_cache *cache, struct page **pages, uint32_t nr, bool *no_memory)
 	needs(cache->lru_lock);
@@ -110,6 +118,8 @@ void pages_untake(struct page_cache *cache, struct page **pages, uint32_t nr) ne
 /* Puts pages of no mapping and with no reference back; lru_lock is held. In the list's order. */
 void pages_free_locked(struct page_cache *cache, struct list *pages, uint32_t nr) needs(cache->lru_lock);
 void pages_free(struct page_cache *cache, struct page **pages, uint32_t nr);
+void lru_add(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
+void lru_del(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
 void pages_put(struct page **pages, uint32_t nr);	/* drops a reference of each */
 void pages_unlock_put(struct page **pages, uint32_t nr);
 /*
@@ -119,14 +129,6 @@ void pages_unlock_put(struct page **pages, uint32_t nr);
  */
 void pages_release_io(struct page **pages, uint32_t nr, uint32_t bit);
 void slabs_destroy(struct page_cache *cache);
-
-/* wait.c: those who wait for their turn */
-void cache_kick_flusher(struct page_cache *cache);
-/* Reserves the right to hold nr pages at once; before anything is locked or begun. */
-void pins_get(struct page_cache *cache, uint32_t nr);
-void pins_put(struct page_cache *cache, uint32_t nr);
-void alloc_progress(struct page_cache *cache) needs(cache->lru_lock);
-void throttle_progress(struct page_cache *cache) needs(cache->lru_lock);
 
 /* mapping.c: the index tree; m->lock held */
 static inline void page_touch(struct page *page)
@@ -167,8 +169,6 @@ void pages_end_writeback(struct mapping *m, struct page **pages, uint32_t nr, un
 enum alloc_mode { ALLOC_WAIT, ALLOC_NOWAIT };
 /* nr pages without references, flags and block. All or none. ALLOC_NOWAIT fails rather than waits. */
 int pages_alloc(struct page_cache *cache, struct page **pages, uint32_t nr, enum alloc_mode mode) must_check;
-void lru_add(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
-void lru_del(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
 
 /* grab.c: found or made */
 /* As mapping_grab_run(), without the locks. */

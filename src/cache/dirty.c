@@ -110,9 +110,7 @@ void page_mark_dirty(struct page *page)
 	must_debug(!page_test(page, PAGE_WRITEBACK));		/* P2 */
 	if (!page_test(page, PAGE_DIRTY))
 		pages_mark_dirty(page->mapping, &page, 1);
-#ifdef EXTANT_DEBUG
 	page_check(page);
-#endif
 }
 
 /* Out of dirty. */
@@ -153,6 +151,7 @@ unsigned pages_start_writeback(struct mapping *m, struct page **pages, uint32_t 
 
 	mutex_lock(&m->lock);
 	for (uint32_t i = 0; i < nr; i++) {
+		page_check(pages[i]);
 		must(pages[i]->mapping == m);
 		must(page_test(pages[i], PAGE_DIRTY));
 		must(!page_test(pages[i], PAGE_WRITEBACK));	/* P3 */

@@ -302,6 +302,7 @@ static size_t copy_chunk(struct chunk *c, uint32_t nr)
 	for (uint32_t i = 0; i < nr; i++)
 		copied += copy_page(c, c->pages[i], c->from + copied);
 	pages_mark_dirty(c->mapping, c->pages, nr);
+	page_check(c->pages[0]);
 	counter_add(&c->mapping->cache->stats.bytes_copied_in, copied);
 	return copied;
 }

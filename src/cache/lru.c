@@ -38,21 +38,6 @@
 
 /* The lists. */
 
-void lru_add(struct page_cache *cache, struct page *page)
-{
-	list_add(&cache->inactive, &page->lru);
-	cache->nr_inactive++;
-}
-
-void lru_del(struct page_cache *cache, struct page *page)
-{
-	list_del(&page->lru);
-	if (page_test(page, PAGE_ACTIVE))
-		cache->nr_active--;
-	else
-		cache->nr_inactive--;
-}
-
 static void activate(struct page_cache *cache, struct page *page) needs(cache->lru_lock)
 {
 	page_set(page, PAGE_ACTIVE);

@@ -10,23 +10,29 @@
  * reclaimer alone (it exchanges 1 for 0 under the mapping's lock, where no lookup can add one);
  * for a page that lost its mapping it is whoever puts last.
  */
+#include <sys/mman.h>
+
 #include "base/mem.h"
 #include "cache_private.h"
+
+#define HUGE_BYTES (2u << 20)	/* a slab that can be one huge page of the processor */
 
 void page_check(const struct page *page)
 {
 	uint32_t flags = atomic_load(&page->flags);
 	const struct mapping *m = page->mapping;
 
-	must(flags & PAGE_LOCKED);
-	must(atomic_load(&page->refs) > 0);
+	must_debug(flags & PAGE_LOCKED);
+	must_debug(atomic_load(&page->refs) > 0);
 	if (flags & PAGE_DIRTY) {
-		must(flags & PAGE_UPTODATE);		/* P1 */
-		must(m != NULL);
-		must(!m->ops || page->block != 0);	/* P1 */
+		must_debug(flags & PAGE_UPTODATE);		/* P1 */
+		must_debug(m != NULL);
+		must_debug(!m->ops || page->block != 0);	/* P1 */
 	}
 	if (m && !m->ops)
-		must(page->block == page->index);
+		must_debug(page->block == page->index);
+	if (flags & PAGE_WRITEBACK)
+		must_debug(!(flags & PAGE_DIRTY));		/* P2 */
 }
 
 /* Slabs. */
@@ -59,6 +65,8 @@ static bool slab_carve(struct page_cache *cache) needs(cache->lru_lock)
 	list_add(&cache->slabs, &slab->link);
 	cache->nr_carved += nr;
 	cache->nr_free += nr;
+	if (bytes >= HUGE_BYTES)
+		ignore(madvise(slab->data, bytes, MADV_HUGEPAGE), "without it there are only more page faults");
 	must_debug(cache->nr_carved <= cache->pages_max);	/* P5 */
 	return true;
 }
@@ -141,6 +149,23 @@ void pages_free(struct page_cache *cache, struct page **pages, uint32_t nr)
 	mutex_lock(&cache->lru_lock);
 	pages_free_locked(cache, &batch, nr);
 	mutex_unlock(&cache->lru_lock);
+}
+
+/* On and off the LRU lists; lru.c moves pages between them. */
+
+void lru_add(struct page_cache *cache, struct page *page)
+{
+	list_add(&cache->inactive, &page->lru);
+	cache->nr_inactive++;
+}
+
+void lru_del(struct page_cache *cache, struct page *page)
+{
+	list_del(&page->lru);
+	if (page_test(page, PAGE_ACTIVE))
+		cache->nr_active--;
+	else
+		cache->nr_inactive--;
 }
 
 /* References. */
