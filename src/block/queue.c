@@ -52,7 +52,7 @@ bool queue_dispatch(struct disk *disk, struct request *rq)
 	return true;
 }
 
-static void tag_put(struct disk *disk, struct request *rq)
+static void tag_put(struct disk *disk, struct request *rq) needs(disk->lock)
 {
 	if (rq->tag == REQUEST_NO_TAG)
 		return;
@@ -138,7 +138,7 @@ static void request_done(struct disk *disk, struct request *rq, int status, stru
 	}
 }
 
-static void release_all(struct disk *disk, struct list *ended)
+static void release_all(struct disk *disk, struct list *ended) needs(disk->lock)
 {
 	while (!list_empty(ended)) {
 		struct request *rq = list_first(ended, struct request, queue_link);
@@ -162,7 +162,7 @@ void queue_carry_out(struct disk *disk, struct request *rq)
 
 /* Dispatching to drivers with start(), and inline. */
 
-static uint32_t take_batch(struct disk *disk, struct list *batch)
+static uint32_t take_batch(struct disk *disk, struct list *batch) needs(disk->lock)
 {
 	struct request *rq;
 	uint32_t nr = 0;
@@ -174,7 +174,7 @@ static uint32_t take_batch(struct disk *disk, struct list *batch)
 	return nr;
 }
 
-static void start_batch(struct disk *disk, struct list *batch)
+static void start_batch(struct disk *disk, struct list *batch) needs(disk->lock)
 {
 	mutex_unlock(&disk->lock);
 	while (!list_empty(batch)) {
@@ -188,7 +188,7 @@ static void start_batch(struct disk *disk, struct list *batch)
 	mutex_lock(&disk->lock);
 }
 
-static void queue_run(struct disk *disk)
+static void queue_run(struct disk *disk) needs(disk->lock)
 {
 	struct list batch = LIST_INIT(batch);
 	struct request *rq;
@@ -251,7 +251,7 @@ struct request *queue_slot_try(struct disk *disk, enum slot_class class)
 	return rq;
 }
 
-static struct request *slot_get(struct disk *disk, enum slot_class class)
+static struct request *slot_get(struct disk *disk, enum slot_class class) needs(disk->lock)
 {
 	struct request *rq = slot_try(&disk->slots, class);
 
@@ -275,7 +275,7 @@ static bool goes_first(const struct disk *disk, enum slot_class class)
 
 /* A filled request starts its life: in a flush sequence, in front, or with the elevator. */
 static void request_enter(struct disk *disk, struct request *rq, uint32_t steps,
-			  enum slot_class class)
+			  enum slot_class class) needs(disk->lock)
 {
 	if (steps) {
 		flush_begin(&disk->flusher, rq, steps, rq->queued_ns, &disk->urgent);
@@ -288,7 +288,7 @@ static void request_enter(struct disk *disk, struct request *rq, uint32_t steps,
 }
 
 static void add_parts(struct disk *disk, struct bio *bio, uint32_t nr_parts, uint32_t steps,
-		      enum slot_class class)
+		      enum slot_class class) needs(disk->lock)
 {
 	uint32_t skip = 0;
 
@@ -307,6 +307,7 @@ static void add_parts(struct disk *disk, struct bio *bio, uint32_t nr_parts, uin
 }
 
 static bool merge_into_waiting(struct disk *disk, struct bio *bio, enum slot_class class)
+	needs(disk->lock)
 {
 	if (disk->nr_in_elevator == 0 || goes_first(disk, class) ||
 	    !disk->elevator_ops->try_merge(disk->elevator, bio))

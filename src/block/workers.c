@@ -23,10 +23,8 @@ void workers_call_one(struct disk *disk)
 	cond_signal(&w->called);
 }
 
-static void worker_sleep(struct worker *w)
+static void worker_sleep(struct disk *disk, struct worker *w) needs(disk->lock)
 {
-	struct disk *disk = w->disk;
-
 	list_add(&disk->idle_workers, &w->idle_link);
 	while (!w->is_called)
 		cond_wait(&w->called, &disk->lock);
@@ -49,7 +47,7 @@ static void worker_main(void *arg)
 		} else if (disk->is_stopping) {
 			break;
 		} else {
-			worker_sleep(w);
+			worker_sleep(disk, w);
 		}
 	}
 	mutex_unlock(&disk->lock);

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "block/elevator.h"
+#include "block/plug.h"
 #include "harness/runner.h"
 #include "unit/block/fakedisk.h"
 
@@ -190,6 +191,62 @@ START_TEST(who_waits_gets_room_though_others_flood_the_queue)
 	thread_join(reader);
 	thread_join(flooder);
 	ck_assert_uint_eq(counter_get(&disk_stats(disk)->direct), 1);
+	disk_close(disk);
+	fake_destroy(fake);
+}
+END_TEST
+
+START_TEST(a_batch_brings_all_workers)
+{
+	struct fake_config fc = fake_defaults(FAKE_EXECUTE, test_seed());
+	struct disk_config config = {.name = "fake", .nr_workers = 3};
+	struct counted counted[16] = {0};
+	struct plug plug;
+	struct disk *disk;
+	struct fake *fake;
+	char memory[512];
+
+	fc.is_stuck = true;
+	fake = fake_open(&fc, &config, &disk);
+	plug_start(&plug);
+	for (size_t i = 0; i < array_size(counted); i++) {
+		counted_make(&counted[i], disk, BIO_READ, 2 * i, memory, 512);
+		plug_submit(&plug, counted[i].bio);
+	}
+	plug_finish(&plug);	/* calls one worker, and that one the next */
+	/* Each worker sticks with its first request; all three must have been called. */
+	while (fake_nr_begun(fake) < 3)
+		usleep(1000);
+	usleep(10000);
+	ck_assert_uint_eq(fake_nr_begun(fake), 3);
+	fake_unstick(fake);
+	disk_close(disk);
+	fake_destroy(fake);
+}
+END_TEST
+
+START_TEST(a_tag_that_a_waiting_submitter_gives_back_is_used)
+{
+	struct fake_config fc = fake_defaults(FAKE_EXECUTE, test_seed());
+	struct disk_config config = {.name = "fake"};
+	struct counted counted = {0};
+	struct thread *reader;
+	struct disk *disk;
+	struct fake *fake;
+	char memory[512];
+
+	fc.limits.depth = 1;
+	fc.is_stuck = true;
+	fake = fake_open(&fc, &config, &disk);
+	reader = thread_create("reader", read_one, disk);
+	while (fake_nr_begun(fake) < 1)
+		usleep(1000);
+	counted_make(&counted, disk, BIO_READ, 100, memory, 512);	/* the only tag is with the reader */
+	bio_submit(counted.bio);
+	fake_unstick(fake);
+	thread_join(reader);
+	while (!atomic_load(&counted.nr_ends))
+		usleep(1000);
 	disk_close(disk);
 	fake_destroy(fake);
 }
@@ -497,6 +554,8 @@ TEST_SUITE(block_queue)
 	tcase_add_loop_test(tc, d1_many_submitters_against_a_stuck_disk_stay_within_the_bound, 0, 2);
 	tcase_add_loop_test(tc, a_queue_with_room_for_one_works, 0, FAKE_NR_STYLES);
 	tcase_add_test(tc, who_waits_gets_room_though_others_flood_the_queue);
+	tcase_add_test(tc, a_batch_brings_all_workers);
+	tcase_add_test(tc, a_tag_that_a_waiting_submitter_gives_back_is_used);
 	tcase_add_test(tc, a_waiting_submitter_works_itself);
 	tcase_add_test(tc, inline_disks_carry_out_in_order_on_the_submitters_thread);
 	tcase_add_loop_test(tc, a_large_bio_is_split_and_ends_once, 0, 2 * FAKE_NR_STYLES);
