@@ -74,6 +74,7 @@ int image_open(struct image *img, const char *path, uint64_t base_bytes)
 	memset(img, 0, sizeof(*img));
 	img->path = path;
 	img->base_bytes = base_bytes;
+	img->claim_fd = -1;
 	/* O_NONBLOCK: a fifo would make open() wait for a writer that never comes. */
 	img->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (img->fd < 0 && errno == ENOENT) {
@@ -100,20 +101,32 @@ static int take_lock(struct image *img)
 	return 0;
 }
 
+/*
+ * On a block device O_EXCL is the kernel's own lock against mounts, RAID and the like. It needs a
+ * descriptor of its own: filelock_take() asks for it too, to see whether it is free.
+ */
+static int claim_device(struct image *img)
+{
+	if (!img->is_device)
+		return 0;
+	img->claim_fd = open(img->path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (img->claim_fd < 0)
+		return fail(img, -errno, "%s is in use by the kernel: %s", img->path, strerror(errno));
+	return 0;
+}
+
 int image_lock(struct image *img)
 {
-	/* On a block device O_EXCL is the kernel's own lock against mounts, RAID and the like. */
-	int fd = open(img->path, O_RDWR | O_CLOEXEC | (img->is_device ? O_EXCL : 0));
+	int fd = open(img->path, O_RDWR | O_CLOEXEC);
 	int err;
 
-	if (fd < 0 && errno == EBUSY)
-		return fail(img, -EBUSY, "%s is in use by the kernel: mounted, or part of another device",
-			    img->path);
 	if (fd < 0)
 		return fail(img, -errno, "%s cannot be opened for writing: %s", img->path, strerror(errno));
 	close(img->fd);
 	img->fd = fd;
 	err = take_lock(img);
+	if (!err)
+		err = claim_device(img);
 	if (err)
 		return err;
 	return look_at(img);	/* its size counts only from here on */
@@ -258,6 +271,8 @@ int image_close(struct image *img, bool discard_created)
 		ignore(unlink(img->path), "the failure that led here is the one to tell");
 	if (close(img->fd) < 0)
 		err = fail(img, -errno, "%s: closing: %s", img->path, strerror(errno));
-	img->fd = -1;
+	if (img->claim_fd >= 0)
+		close(img->claim_fd);
+	img->fd = img->claim_fd = -1;
 	return err;
 }

@@ -26,6 +26,7 @@ struct image {
 	uint64_t io_opt_bytes;
 	/* changing */
 	int fd;				/* -1: the file does not exist yet */
+	int claim_fd;			/* keeps the kernel from mounting the device meanwhile; or -1 */
 	bool was_created;		/* by us, so that a failure may take it away again */
 	bool is_zero;			/* M2 */
 	uint64_t size_bytes;		/* behind base_bytes; 0 if there is nothing */

@@ -7,7 +7,8 @@
  * A RAID stride moves the bitmaps of group n by n strides, so that not all of them lie on one disk.
  *
  * Files take the next free block each time, so "in use" needs no list: it is the metadata of the
- * groups, and whatever is free otherwise but lies before data_end (P2).
+ * groups, and whatever is free otherwise but lies before data_end (P2). lost+found, where it lies
+ * apart, counts as metadata here.
  */
 #include "place.h"
 
@@ -31,7 +32,7 @@ struct run {
 	uint64_t count;
 };
 
-#define GROUP_RUNS 4
+#define GROUP_RUNS 5
 
 static fsblk_t group_end(const struct geometry *geo, group_t g)
 {
@@ -64,6 +65,14 @@ struct group_places plan_group_places(const struct plan *plan, group_t g)
 	return p;
 }
 
+/* Blocks that lost+found takes of group g where it lies apart, else 0. */
+static unsigned lpf_apart(const struct plan *plan, group_t g)
+{
+	bool here = plan->lpf_is_apart && group_of_block(&plan->geo, plan->lpf_blocks[0]) == g;
+
+	return here ? plan->nr_lpf_blocks : 0;
+}
+
 static void group_runs(const struct plan *plan, group_t g, struct run runs[GROUP_RUNS])
 {
 	const struct geometry *geo = &plan->geo;
@@ -73,6 +82,7 @@ static void group_runs(const struct plan *plan, group_t g, struct run runs[GROUP
 	runs[1] = (struct run){p.block_bitmap, 1};
 	runs[2] = (struct run){p.inode_bitmap, 1};
 	runs[3] = (struct run){p.inode_table, geo->inode_table_blocks};
+	runs[4] = (struct run){plan->lpf_blocks[0], lpf_apart(plan, g)};
 }
 
 static uint64_t group_free_blocks(const struct plan *plan, group_t g)
@@ -150,10 +160,10 @@ static uint64_t group_file_blocks(const struct plan *plan, group_t g)
 	fsblk_t first = group_first_block(&plan->geo, g);
 
 	if (plan->data_end <= first)
-		return 0;
+		return lpf_apart(plan, g);
 	if (plan->data_end >= group_end(&plan->geo, g))
 		return group_free_blocks(plan, g);
-	return free_between(plan, first, plan->data_end);
+	return free_between(plan, first, plan->data_end) + lpf_apart(plan, g);
 }
 
 uint32_t plan_used_inodes(const struct plan *plan, group_t g)
@@ -197,6 +207,8 @@ void plan_block_bitmap(const struct plan *plan, group_t g, void *bitmap)
 	ignore(block_bitmap_init(&plan->geo, g, &desc, bitmap), "the descriptor has the number already");
 	if (plan->data_end > first)
 		bitmap_set_range(bitmap, 0, min(plan->data_end, end) - first);
+	if (lpf_apart(plan, g))
+		bitmap_set_range(bitmap, plan->lpf_blocks[0] - first, plan->nr_lpf_blocks);
 }
 
 void plan_inode_bitmap(const struct plan *plan, group_t g, void *bitmap)
@@ -230,19 +242,30 @@ static fsblk_t take_one(const struct plan *plan, fsblk_t *at)
 	return take(plan, at, 1) ? 0 : *at - 1;
 }
 
+static bool place_lost_found(struct plan *plan, fsblk_t *at)
+{
+	group_t g = group_of_inode(&plan->geo, LAST_USED_INO);
+	uint64_t len;
+	fsblk_t first = plan_free_run(plan, group_first_block(&plan->geo, g), &len);
+	/* Only as one run in one group; where that does not fit, in order after all. */
+	bool is_apart = group_of_inode(&plan->geo, EXT_ROOT_INO) != g && first > *at &&
+			len >= plan->nr_lpf_blocks;
+	fsblk_t *from = is_apart ? &first : at;
+
+	for (unsigned i = 0; i < plan->nr_lpf_blocks; i++) {
+		plan->lpf_blocks[i] = take_one(plan, from);
+		if (!plan->lpf_blocks[i])
+			return false;
+	}
+	plan->lpf_is_apart = is_apart;
+	return true;
+}
+
 static uint64_t place_directories(struct plan *plan, fsblk_t *at)
 {
-	unsigned nr = min(LPF_BYTES / plan->geo.block_size, PLAN_LPF_BLOCKS_MAX);
-	bool all = true;
-
+	plan->nr_lpf_blocks = min(LPF_BYTES / plan->geo.block_size, PLAN_LPF_BLOCKS_MAX);
 	plan->root_block = take_one(plan, at);
-	all = plan->root_block != 0;
-	plan->nr_lpf_blocks = nr;
-	for (unsigned i = 0; i < nr; i++) {
-		plan->lpf_blocks[i] = take_one(plan, at);
-		all = all && plan->lpf_blocks[i];
-	}
-	return all ? 0 : 1;
+	return plan->root_block && place_lost_found(plan, at) ? 0 : 1;
 }
 
 static void fill_counts(struct plan *plan)

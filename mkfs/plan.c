@@ -200,7 +200,7 @@ static int choose_sizes(const struct mkfs_params *p, const struct choice *c, str
 	s->log_cluster_size = s->log_block_size;
 	s->first_data_block = le32_make(c->block_size == EXT_BLOCK_SIZE_MIN ? 1 : 0);
 	s->blocks_count = le32_make((uint32_t)blocks);
-	s->inode_size = le16_make((uint16_t)inode_size);	/* of revision 0 too, until finish_super() */
+	s->inode_size = le16_make((uint16_t)inode_size);
 	return 0;
 }
 
@@ -488,11 +488,10 @@ static void fill_constant(const struct mkfs_params *p, struct ext_super *s)
 
 static void finish_super(struct ext_super *s)
 {
-	if (le32_get(s->rev_level) == EXT_GOOD_OLD_REV) {
-		s->inode_size = le16_make(0);
-		return;
-	}
+	/* Revision 0 has no such field; mke2fs fills it all the same. */
 	s->first_ino = le32_make(EXT_GOOD_OLD_FIRST_INO);
+	if (le32_get(s->rev_level) == EXT_GOOD_OLD_REV)
+		return;
 	s->default_mount_opts = le32_make(EXT_DEFM_XATTR_USER | EXT_DEFM_ACL);
 	if (le16_get(s->inode_size) > EXT_GOOD_OLD_INODE_SIZE) {
 		s->min_extra_isize = le16_make(EXT_EXTRA_ISIZE);

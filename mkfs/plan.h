@@ -7,8 +7,9 @@
  * Locking     None: pure.
  * Invariants  P1  super passes super_check(), and geo is what that gate made of it.
  *             P2  A block is in use exactly if it is metadata of its group (head, bitmaps, table),
- *                 or lies before data_end. Files are laid down in the order root, lost+found,
- *                 the resize inode's block, journal, each in the next free block.
+ *                 lies before data_end, or belongs to lost+found. Files are laid down in the
+ *                 order root, lost+found, the resize inode's block, journal, each in the next
+ *                 free block; but lost+found begins in the group that has its inode.
  *             P3  The counts in super and in the descriptors agree with the bitmaps.
  * Units       As named; fsblk_t in blocks of geo.block_size.
  * Errors      -EINVAL what was asked for cannot be, -ENOSPC it does not fit; a sentence in err.
@@ -76,6 +77,7 @@ struct plan {
 	fsblk_t root_block;
 	fsblk_t lpf_blocks[PLAN_LPF_BLOCKS_MAX];
 	unsigned nr_lpf_blocks;
+	bool lpf_is_apart;		/* in a later group, as one run; with fewer than 11 inodes a group */
 	fsblk_t resize_block;		/* the resize inode's double indirect block, or 0 */
 	fsblk_t journal_start;		/* where the journal's search for free blocks begins */
 	lblk_t journal_blocks;		/* 0: none; without its indirect blocks */

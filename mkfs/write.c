@@ -340,7 +340,7 @@ static void make_copy(const struct ext_super *super, group_t g, void *block)
 	struct ext_super copy = *super;
 
 	copy.state = le16_make((uint16_t)(le16_get(super->state) & ~EXT_VALID_FS));
-	copy.block_group_nr = le16_make((uint16_t)g);
+	copy.block_group_nr = le16_make((uint16_t)min(g, 0xffffu));	/* a hint; it has no more bits */
 	memcpy(block, &copy, sizeof(copy));
 }
 
