@@ -10,6 +10,8 @@
 #include "base/lock.h"
 #include "queue.h"
 
+#define LEFT_TO_ONE_MAX 3u	/* requests that one thread does sooner than another wakes up */
+
 void plug_start(struct plug *plug)
 {
 	list_init(&plug->bios);
@@ -79,13 +81,17 @@ void plug_finish(struct plug *plug)
 	}
 }
 
-/* At most nr requests, so that a busy disk does not keep this thread for ever. */
+/*
+ * At most nr requests, so that a busy disk does not keep this thread for ever. What waits meanwhile
+ * is left to it while it is little: q1 holds, as this thread comes back to it or kicks at the end.
+ */
 static void carry_out_some(struct disk *disk, uint32_t nr) needs(disk->lock)
 {
 	struct request *rq;
 
 	while (nr-- && disk->mode == QUEUE_WORKERS && (rq = queue_take(disk))) {
-		queue_kick(disk);
+		if (disk->nr_in_elevator > LEFT_TO_ONE_MAX)
+			queue_kick(disk);
 		queue_carry_out(disk, rq);
 	}
 	queue_kick(disk);
