@@ -149,14 +149,14 @@ need_root()
 
 # ---- images ----
 
-# make_image FILE MAKER [ARG...]: FILE anew by MAKER, which is mkfs.extant or mke2fs with options and
+# make_image FILE MAKER [ARG...]: FILE, emptied, by MAKER, which is mkfs.extant or mke2fs with options and
 # a size in blocks or with a suffix as its last argument.
 make_image()
 {
 	local file=$1 maker=$2 size=${*: -1}
 	shift 2
 	set -- "${@:1:$#-1}"
-	rm -f "$file"
+	: >"$file"
 	"$maker" -q -F "$@" "$file" "$size"
 }
 
