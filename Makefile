@@ -49,7 +49,7 @@ HARN_SRC := $(wildcard tests/harness/*.c)
 obj = $(1:%.c=$(BUILD)/obj/%.o)
 # A sub-make of a plain `make` uses every core; below a `make -j` it shares that one's jobs.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-BIN := $(BUILD)/bin/extant $(BUILD)/bin/mkfs.extant $(if $(FSCK_SRC),$(BUILD)/bin/fsck.extant)
+BIN := $(BUILD)/bin/extant $(BUILD)/bin/mkfs.extant $(if $(wildcard fsck/main.c),$(BUILD)/bin/fsck.extant)
 # Small programs of the tests and the benchmark, one source file each.
 TOOL_SRC := $(wildcard tests/tools/*.c tests/mount/*.c tests/bench/*.c)
 TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC)))
