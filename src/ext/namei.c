@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "cred.h"
 #include "dir.h"
@@ -86,10 +87,13 @@ static int make_named(struct handle *h, struct inode *dir, const struct name *na
 		err = ext_inode_write(h, inode);
 	if (!err && S_ISDIR(wish->mode))
 		ext_set_nlink(dir, dir->attr.nlink + 1);
-	if (!err) {
-		err = dir_add(h, dir, name, inode, may_use_reserved);
-		if (err && S_ISDIR(wish->mode))
-			ext_set_nlink(dir, dir->attr.nlink - 1);
+	if (err)
+		return err;
+	err = dir_add(h, dir, name, inode, may_use_reserved);
+	if (err && S_ISDIR(wish->mode)) {
+		/* It was written with the link of the child that did not come. */
+		ext_set_nlink(dir, dir->attr.nlink - 1);
+		ignore(ext_inode_write(h, dir), "the first error is the one to tell");
 	}
 	return err;
 }
@@ -97,10 +101,14 @@ static int make_named(struct handle *h, struct inode *dir, const struct name *na
 static int ext_create(struct inode *dir, const struct name *name, const struct new_inode *wish,
 		      struct inode **ret_inode)
 {
+	bool is_device = S_ISCHR(wish->mode) || S_ISBLK(wish->mode);
 	struct inode *inode = NULL;
 	struct handle h;
-	int err = start(dir, CREDITS_CREATE, &h);
+	int err;
 
+	if (is_device && !device_is_encodable(makedev(wish->rdev_major, wish->rdev_minor)))
+		return -EINVAL;
+	err = start(dir, CREDITS_CREATE, &h);
 	if (err)
 		return err;
 	err = ext_inode_new(&h, dir, wish, S_ISDIR(wish->mode) ? 2 : 1, &inode);
@@ -218,8 +226,11 @@ static int ext_rmdir(struct inode *dir, const struct name *name, struct inode *i
 	err = start(dir, CREDITS_UNLINK, &h);
 	if (err)
 		goto out_put;
-	ext_set_nlink(dir, max(one_less(dir), 2u));
 	err = dir_remove(&h, dir, &slot);
+	if (!err) {
+		ext_set_nlink(dir, max(one_less(dir), 2u));
+		err = ext_inode_write(&h, dir);
+	}
 	if (!err)
 		err = drop_link(&h, inode, 0);
 	err = first_error(err, handle_stop(&h));
@@ -291,7 +302,9 @@ static int make_whiteout(struct handle *h, const struct rename *r, struct inode 
 	return err;
 }
 
-static int move(struct handle *h, const struct rename *r, const struct dir_slot *old, const struct dir_slot *new)
+/* *ret_whiteout is the caller's to put, after the handle stopped: the last put may start one. */
+static int move(struct handle *h, const struct rename *r, const struct dir_slot *old, const struct dir_slot *new,
+		struct inode **ret_whiteout)
 {
 	bool may_use_reserved = ext_may_use_reserved(ext_of(r->old_dir), r->cred);
 	struct inode *whiteout = NULL;
@@ -299,6 +312,7 @@ static int move(struct handle *h, const struct rename *r, const struct dir_slot 
 
 	if (r->flags & RENAME_FLAG_WHITEOUT)
 		err = make_whiteout(h, r, &whiteout);
+	*ret_whiteout = whiteout;
 	if (!err && r->target)
 		err = dir_replace(h, r->new_dir, new, r->inode);
 	else if (!err)
@@ -306,24 +320,21 @@ static int move(struct handle *h, const struct rename *r, const struct dir_slot 
 	if (err) {
 		if (whiteout)
 			disown(h, whiteout);
-		goto out_put;
+		return err;
 	}
 	err = whiteout ? dir_replace(h, r->old_dir, old, whiteout) : dir_remove(h, r->old_dir, old);
 	if (!err && inode_is_dir(r->inode) && r->old_dir != r->new_dir)
 		err = move_dir(h, r->inode, r->old_dir, r->new_dir);
 	if (!err && r->target)
 		err = drop_target(h, r);
-	if (!err)
-		err = touch_moved(h, r->inode);
-out_put:
-	inode_put(whiteout);
-	return err;
+	return err ? err : touch_moved(h, r->inode);
 }
 
 static int ext_rename(const struct rename *r)
 {
 	struct dir_slot old = {0}, new = {0};
 	bool exchanges = r->flags & RENAME_FLAG_EXCHANGE;
+	struct inode *whiteout = NULL;
 	struct handle h;
 	int err = 0;
 
@@ -338,8 +349,9 @@ static int ext_rename(const struct rename *r)
 	err = start(r->old_dir, CREDITS_RENAME, &h);
 	if (err)
 		goto out_put;
-	err = exchanges ? exchange(&h, r, &old, &new) : move(&h, r, &old, &new);
+	err = exchanges ? exchange(&h, r, &old, &new) : move(&h, r, &old, &new, &whiteout);
 	err = first_error(err, handle_stop(&h));
+	inode_put(whiteout);
 out_put:
 	dir_slot_put(&old);
 	dir_slot_put(&new);

@@ -309,9 +309,12 @@ int ext_truncate(struct inode *inode, uint64_t size_bytes)
 	bool shrinks = size_bytes < old_size;
 	int err = 0;
 
-	/* What lies behind the border must read as zeros when the file grows again. */
-	if (shrinks && inode->mapping.ops)
-		err = mapping_zero_tail(&inode->mapping, size_bytes, old_size);
+	/*
+	 * What lies behind the border must read as zeros when the file grows again; and where it grows
+	 * now, somebody else may have left bytes behind the old end.
+	 */
+	if (size_bytes != old_size && inode->mapping.ops)
+		err = mapping_zero_tail(&inode->mapping, min(size_bytes, old_size), old_size);
 	if (!err)
 		err = begin_truncate(inode, size_bytes, shrinks);
 	if (err || !shrinks)
