@@ -135,6 +135,7 @@ void model_create(struct model *m, const struct model_config *config, uint64_t s
 	memset(m, 0, sizeof(*m));
 	m->config = *config;
 	m->seed = seed;
+	m->is_paranoid = getenv("MODEL_PARANOID") != NULL;
 	m->tree_options.has_nanoseconds = config->recipe.inode_bytes > 128;
 	rand_init(&m->rand, seed);
 	m->fd = temp_image_make(&config->recipe);
@@ -253,4 +254,7 @@ void model_step(struct model *m)
 	else
 		model_step_data(m);
 	compare_touched(m);
+	if (m->is_paranoid)
+		for (size_t i = 0; i < m->o->nr_nodes; i++)
+			compare_node(m, m->o->nodes[i]);
 }

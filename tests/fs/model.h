@@ -42,6 +42,7 @@ struct model {
 	struct tree_options tree_options;
 	struct rand rand;
 	uint64_t seed, nr_steps;
+	bool is_paranoid;	/* every step compares the attributes of every inode */
 	bool is_shrinking;	/* the phase: more is removed than made */
 	struct held held[MODEL_HELD];
 	struct onode *touched[MODEL_TOUCHED];	/* by this step; held in the oracle */

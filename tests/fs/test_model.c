@@ -3,6 +3,9 @@
  * every kind of image, with caches so small that everything is read again and again, and images so
  * small that space runs out. At each checkpoint the image passes e2fsck and the trees are the same
  * before and after a new mount. Inline and in virtual time, so a seed repeats a run exactly.
+ *
+ * MODEL_STEPS=N in the environment makes each run longer; MODEL_PARANOID=1 compares all attributes
+ * after every step, which tells the step that did the damage.
  */
 #include <stdlib.h>
 
@@ -41,7 +44,6 @@ static struct model_config config_of(int kind, uint64_t seed)
 	return config;
 }
 
-/* So that somebody who hunts a rare bug can go on for as long as he likes. */
 static uint64_t steps_wanted(void)
 {
 	const char *text = getenv("MODEL_STEPS");
