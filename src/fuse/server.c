@@ -50,6 +50,7 @@ struct server_thread {
 	struct fuse_buf buf;
 	bitword_t parked;		/* PARKED_BIT while it sleeps for work */
 	bool is_reader;			/* [own thread; the waker's while parked] */
+	bool is_processing;		/* [own thread] only then the hook means anything */
 	pid_t tid;			/* set before the first receive() */
 	_Atomic bool is_receiving;	/* perhaps asleep in it, and to be kicked at the end */
 };
@@ -90,8 +91,8 @@ static void hand_on_reading(void *arg)
 	struct server_thread *t = arg, *next = NULL;
 	struct server *srv = t->server;
 
-	if (!t->is_reader)
-		return;
+	if (!t->is_processing || !t->is_reader)
+		return;		/* first is_processing: going to sleep as parked calls the hook too */
 	lock(srv);
 	t->is_reader = false;
 	if (srv->nr_parked > 0) {
@@ -158,7 +159,9 @@ static bool serve_one(struct server_thread *t)
 	atomic_store(&t->is_receiving, false);
 	if (got > 0) {
 		thread_unblocked_reset();
+		t->is_processing = true;
 		c->process(c->arg, &t->buf);
+		t->is_processing = false;
 	} else if (got != -EINTR && got != -EAGAIN) {
 		if (begin_end(t->server, got))
 			c->on_end(c->arg);
