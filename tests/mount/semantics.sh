@@ -35,9 +35,9 @@ at_rest()
 	fsck_clean "$IMG"
 }
 
-measure "$DRIVER" -t ext3 -b 4096 -I 256
-measure "$DRIVER" -t ext3 -b 1024 -I 256
+measure "$DRIVER" -t ext3 -b 4096 -I 256 -N 50000
+measure "$DRIVER" -t ext3 -b 1024 -I 256 -N 50000
 if is_root && [ "$DRIVER" != kernel ]; then
-	measure kernel -t ext3 -b 4096 -I 256
+	measure kernel -t ext3 -b 4096 -I 256 -N 50000
 fi
 finish
