@@ -116,12 +116,6 @@ static int write_image(const struct args *args, struct image *img, const struct 
 		.shows_progress = !args->quiet && isatty(STDOUT_FILENO),
 	};
 
-	if (img->fd < 0) {
-		if (!args->quiet)
-			printf("Creating %s\n", img->path);
-		if (image_create(img))
-			return complain(img->why);
-	}
 	if (write_filesystem(plan, img, &opt))
 		return complain(img->why);
 	return STATUS_OK;
@@ -141,9 +135,13 @@ static int run(struct args *args, struct image *img)
 	status = make_plan(args, img, &plan);
 	if (status)
 		return status;
+	if (img->fd < 0 && !args->dry_run && image_create(img))
+		return complain(img->why);
 	if (plan.journal_does_not_fit)
 		fprintf(stderr, "mkfs.extant: %s is too small for a journal; making it without one\n", img->path);
 	if (!args->quiet || args->dry_run) {
+		if (img->was_created)
+			printf("Created %s\n", img->path);
 		report_plan(stdout, img->path, &plan, args->verbose);
 		fflush(stdout);
 	}
