@@ -54,9 +54,8 @@ enum ext_group_flags {
 struct ext_group {
 	fsblk_t block_bitmap, inode_bitmap, inode_table;	/* [none: set once at mount] */
 	uint32_t head_blocks;		/* superblock copy and descriptors at its start [none] */
-	uint32_t free_blocks;		/* [group lock to change; racy to read] */
-	uint32_t free_inodes;
-	uint32_t used_dirs;
+	/* [group lock to change]; whoever chooses a group reads them without, and looks again inside it */
+	_Atomic uint32_t free_blocks, free_inodes, used_dirs;
 	_Atomic uint32_t flags;
 };
 
