@@ -38,6 +38,9 @@ struct model {
 	struct model_config config;
 	int fd;
 	struct stack stack;
+	struct inode *root;	/* where the oracle's tree begins; the mount's, or a guest's directory */
+	struct onode outside;	/* a guest's parent */
+	bool is_guest;
 	struct oracle *o;
 	struct tree_options tree_options;
 	struct rand rand;
@@ -52,6 +55,14 @@ struct model {
 };
 
 void model_create(struct model *m, const struct model_config *config, uint64_t seed);
+/*
+ * A model of one directory of a mount that others use too, at the same time and in real time. It
+ * takes no checkpoints, and is destroyed before the mount is.
+ */
+void model_create_guest(struct model *m, const struct model_config *config, const struct stack *stack,
+			struct inode *dir, uint64_t seed);
+/* The whole tree is the oracle's, now. */
+void model_compare(struct model *m);
 void model_step(struct model *m);
 void model_checkpoint(struct model *m);
 void model_destroy(struct model *m);
@@ -70,6 +81,10 @@ void model_expect(struct model *m, ssize_t got, ssize_t want);
 void model_touch(struct model *m, struct onode *node);
 /* The inode of a node that exists, referenced. */
 struct inode *model_inode(struct model *m, const struct onode *node);
+
+/* What compares must not move atime. */
+void model_stop_atime(struct model *m);
+void model_move_atime(struct model *m);
 
 /* Operations on bytes and attributes, and on names. One is chosen at random. */
 void model_step_data(struct model *m);

@@ -88,7 +88,7 @@ static struct file *open_node(struct model *m, struct onode *node, bool *ret_is_
 
 static void step_write(struct model *m)
 {
-	static uint8_t bytes[WRITE_MAX + 8192];
+	static _Thread_local uint8_t bytes[WRITE_MAX + 8192];
 	struct onode *node = choose_of(m, S_IFREG);
 	bool kills = rand_one_in(&m->rand, 8), is_mine;
 	struct setattr kill = {.valid = SETATTR_KILL_PRIV};
@@ -121,7 +121,7 @@ static void step_write(struct model *m)
 
 static void step_read(struct model *m)
 {
-	static uint8_t want[WRITE_MAX + 8192];
+	static _Thread_local uint8_t want[WRITE_MAX + 8192];
 	struct onode *node = choose_of(m, S_IFREG);
 	struct filemap_view view;
 	struct file *file;
@@ -353,8 +353,10 @@ static void compare_contents(struct model *m)
 	char why[300];
 
 	model_note(m, "compare %u", node->ino);
+	model_stop_atime(m);
 	if (!tree_same_inode(inode, node, &m->tree_options, true, why, sizeof(why)))
 		model_fail(m, "%s", why);
+	model_move_atime(m);
 	inode_put(inode);
 }
 

@@ -50,7 +50,7 @@ static bool same_time(struct compare *c, const char *which, inr_t ino, struct ti
 
 static bool same_times(struct compare *c, const struct inode_attr *is, struct onode *node)
 {
-	if (node->times_are_vague) {
+	if (node->times_are_vague || c->options->ignores_times) {
 		node->attr.atime = is->atime;
 		node->attr.mtime = is->mtime;
 		node->attr.ctime = is->ctime;
@@ -248,13 +248,8 @@ bool tree_same_inode(struct inode *inode, struct onode *node, const struct tree_
 		     bool with_contents, char *why, size_t why_size)
 {
 	struct compare c = {.sb = inode->sb, .options = options, .why = why, .why_size = why_size};
-	enum atime_mode mode = inode->sb->atime_mode;
-	bool same;
 
-	inode->sb->atime_mode = ATIME_NONE;
-	same = same_inode(&c, inode, node, with_contents);
-	inode->sb->atime_mode = mode;
-	return same;
+	return same_inode(&c, inode, node, with_contents);
 }
 
 static bool same_below(struct compare *c, struct inode *inode, struct onode *node);
@@ -283,17 +278,12 @@ static bool same_below(struct compare *c, struct inode *inode, struct onode *nod
 	return true;
 }
 
-bool tree_same(struct super *sb, struct oracle *o, const struct tree_options *options, char *why,
+bool tree_same(struct inode *root, struct oracle *o, const struct tree_options *options, char *why,
 	       size_t why_size)
 {
-	struct compare c = {.sb = sb, .options = options, .why = why, .why_size = why_size};
-	enum atime_mode mode = sb->atime_mode;
-	bool same;
+	struct compare c = {.sb = root->sb, .options = options, .why = why, .why_size = why_size};
 
-	sb->atime_mode = ATIME_NONE;
-	same = same_below(&c, sb->root, o->root);
-	sb->atime_mode = mode;
-	return same;
+	return same_below(&c, root, o->root);
 }
 
 /* A tree of which nothing is known. */

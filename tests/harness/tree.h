@@ -14,14 +14,19 @@
 
 struct tree_options {
 	bool has_nanoseconds;	/* 256-byte inodes: else times agree to the second */
+	bool ignores_times;	/* time is real: nobody can say what it was */
 };
 
 /* True if one inode is its node: attributes, and with contents also every byte that either has. */
 bool tree_same_inode(struct inode *inode, struct onode *node, const struct tree_options *options,
 		     bool with_contents, char *why, size_t why_size);
-/* True if the whole tree is the oracle's. atime is left alone. */
-bool tree_same(struct super *sb, struct oracle *o, const struct tree_options *options, char *why,
+/* True if the whole tree from root on is the oracle's. */
+bool tree_same(struct inode *root, struct oracle *o, const struct tree_options *options, char *why,
 	       size_t why_size);
+/*
+ * The two above leave no trace if the mount does not move atime; single-threaded callers may set
+ * sb->atime_mode for that.
+ */
 
 /*
  * Touches everything that can be reached in at most steps_max inodes: attributes, names, targets,
