@@ -48,8 +48,16 @@ struct front {
 struct open_file {
 	struct file *file;
 	_Atomic uint32_t refs;
+	_Atomic uint64_t blocks_told;	/* st_blocks as the kernel heard last, as far as this handle knows */
 	struct list link;		/* [front->open_lock] */
 };
+
+/*
+ * How long attributes hold that were told while the file was being written: the kernel knows its
+ * size and times better than we, but of the blocks that its cached writes took it hears only from
+ * us, when it asks.
+ */
+#define WRITER_ATTR_TIMEOUT_SECONDS 1.0
 
 extern const struct fuse_lowlevel_ops front_ops;
 

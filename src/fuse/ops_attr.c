@@ -6,12 +6,12 @@
 #include "ops.h"
 #include "vfs/namei.h"
 
-static void reply_attr(fuse_req_t req, struct inode *inode)
+static void reply_attr(fuse_req_t req, struct inode *inode, double timeout_seconds)
 {
 	struct stat st;
 
 	convert_inode(inode, &st);
-	fuse_reply_attr(req, &st, NODE_TIMEOUT_SECONDS);
+	fuse_reply_attr(req, &st, timeout_seconds);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -21,7 +21,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	(void)fi;	/* an unlinked open file is found by its number as long as it is open */
 	if (!node_of(req, id, &inode))
 		return;
-	reply_attr(req, inode);
+	reply_attr(req, inode, NODE_TIMEOUT_SECONDS);
 	inode_put(inode);
 }
 
@@ -45,7 +45,6 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set, st
 	struct cred cred;
 	int err;
 
-	(void)fi;
 	if (!node_of(req, id, &inode))
 		return;
 	convert_cred(fuse_req_ctx(req), &cred);
@@ -57,7 +56,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set, st
 	if (err)
 		reply_error(req, err);
 	else
-		reply_attr(req, inode);
+		reply_attr(req, inode, fi ? WRITER_ATTR_TIMEOUT_SECONDS : NODE_TIMEOUT_SECONDS);
 	inode_put(inode);
 }
 

@@ -16,8 +16,13 @@
 #include "ops.h"
 #include "vfs/namei.h"
 
-/* The kernel hears of blocks that its own cached writes took only when it asks: let it, at times. */
-#define WRITER_ATTR_TIMEOUT_SECONDS 1.0
+static uint64_t blocks_of(struct inode *inode)
+{
+	struct inode_attr attr;
+
+	inode_attr(inode, &attr);
+	return attr.blocks_512;
+}
 
 static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_info *fi)
 {
@@ -40,6 +45,7 @@ static int handle_open(fuse_req_t req, struct inode *inode, struct fuse_file_inf
 		return err;
 	}
 	atomic_init(&of->refs, 1);
+	atomic_init(&of->blocks_told, blocks_of(inode));
 	mutex_lock(&f->open_lock);
 	list_add_tail(&f->open_files, &of->link);
 	mutex_unlock(&f->open_lock);
@@ -198,10 +204,24 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off
 		fuse_reply_write(req, (size_t)written);
 }
 
+/*
+ * Has the kernel ask for the attributes again if blocks came or went. Looking the inode up, it may
+ * wait for one that is being evicted; this one is not, since a program is inside fsync with it.
+ */
+static void tell_new_blocks(struct front *f, fuse_ino_t id, struct open_file *of)
+{
+	uint64_t blocks = blocks_of(of->file->inode);
+
+	if (atomic_exchange(&of->blocks_told, blocks) != blocks)
+		ignore(fuse_lowlevel_notify_inval_inode(f->se, id, -1, 0), "stale totals harm nobody");
+}
+
 void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info *fi)
 {
-	(void)id;
-	reply_error(req, file_fsync(file_of(fi), datasync != 0));
+	int err = file_fsync(file_of(fi), datasync != 0);
+
+	tell_new_blocks(front_of(req), id, open_file_of(fi));
+	reply_error(req, err);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t pos, off_t len, struct fuse_file_info *fi)
