@@ -109,6 +109,15 @@ try()
 	[ -z "${VERBOSE:-}" ] || printf '%3d s  %s  %s\n' $((SECONDS - began)) "$status" "$what"
 }
 
+# must_fail COMMAND...: to stand alone in a test, where a mere "! COMMAND" would stop nothing.
+must_fail()
+{
+	if "$@"; then
+		echo "succeeded: $*"
+		return 1
+	fi
+}
+
 # skip WHAT WHY: for want of a tool or a right, which in CI nobody may want for.
 skip()
 {
