@@ -372,8 +372,11 @@ static int search_init(const struct mkfs_params *p, const struct ext_super *supe
 	if (p->resize.count > UINT64_MAX / unit || p->resize.count * unit / s->block_size <= s->blocks)
 		return refuse(err, -EINVAL, "resize= must be more than the size of the file system");
 	s->resize_gdt_blocks = resize_gdt(p, s);
-	if (s->resize_gdt_blocks)
-		s->has_resize_inode = true;
+	if (!s->resize_gdt_blocks)
+		return 0;
+	if (s->meta_bg || !s->sparse_super)
+		return refuse(err, -EINVAL, "resize= needs resize_inode, which goes with sparse_super and without meta_bg");
+	s->has_resize_inode = true;
 	return 0;
 }
 
