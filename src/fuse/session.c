@@ -7,6 +7,7 @@
 #include "fuse/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,16 +222,30 @@ int session_create(const struct session_config *config, struct session **ret_ses
 	return 0;
 }
 
+/*
+ * What lies on the mount point now may be somebody else's, and libfuse would unmount it, unless
+ * poll says error on its descriptor: then it takes the mount for gone. A pipe that nobody reads
+ * says that, and taking its place closes /dev/fuse.
+ */
+static void let_go_of_kernel(struct session *s)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return;
+	close(fds[0]);
+	ignore(dup3(fds[1], fuse_session_fd(s->se), O_CLOEXEC) < 0, "both are open, so it cannot fail");
+	close(fds[1]);
+}
+
 void session_destroy(struct session *s)
 {
 	if (!s)
 		return;
-	/*
-	 * Where the kernel has let go already, or was never answered, libfuse does the right thing.
-	 * In between, what lies on the mount point now may be somebody else's.
-	 */
-	if (atomic_load(&s->is_ended) || !atomic_load(&s->is_serving))
-		fuse_session_unmount(s->se);
+	/* Served and not ended: a signal has had us leave the tree. */
+	if (atomic_load(&s->is_serving) && !atomic_load(&s->is_ended))
+		let_go_of_kernel(s);
+	fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);
 	front_done(&s->front);
 	close(s->news_fd);
