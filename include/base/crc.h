@@ -15,4 +15,10 @@
 
 uint32_t crc32_be(uint32_t seed, const void *bytes, size_t len);
 
+/*
+ * CRC32C (Castagnoli), lowest bit first, no inversion: what jbd2's second and third checksum
+ * formats use. Only recovery of journals that others wrote needs it, so a table does.
+ */
+uint32_t crc32c(uint32_t seed, const void *bytes, size_t len);
+
 #endif

@@ -21,9 +21,11 @@
 #include "cache/buffer.h"
 
 struct journal;
+struct transaction;
 
 struct handle {
 	struct journal *journal;	/* NULL: no journal */
+	struct transaction *tx;		/* the one it is part of */
 	uint32_t credits;		/* buffers it may still touch */
 	bool is_sync;			/* durable when it stops */
 	int error;			/* the first failure under it */

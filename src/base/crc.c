@@ -11,7 +11,6 @@
 #include <string.h>
 #include <zlib.h>
 
-
 #define CHUNK_BYTES 1024u	/* on the stack; a multiple of 8 */
 
 /* Mirrors the bits within each byte of v. */
@@ -46,4 +45,24 @@ uint32_t crc32_be(uint32_t seed, const void *bytes, size_t len)
 		len -= count;
 	}
 	return mirror32(~crc);
+}
+
+/* One byte of the table, bit by bit. */
+static uint32_t crc32c_byte(uint32_t crc)
+{
+	for (int i = 0; i < 8; i++)
+		crc = crc >> 1 ^ (0x82f63b78u & -(crc & 1));
+	return crc;
+}
+
+uint32_t crc32c(uint32_t seed, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+	uint32_t table[256];
+
+	for (uint32_t i = 0; i < array_size(table); i++)
+		table[i] = crc32c_byte(i);
+	while (len-- > 0)
+		seed = seed >> 8 ^ table[(seed ^ *at++) & 0xff];
+	return seed;
 }

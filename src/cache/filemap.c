@@ -396,7 +396,8 @@ ssize_t filemap_write(struct mapping *m, uint64_t pos, const void *from, size_t 
 			err = taken;
 		else
 			done += (size_t)taken;
-		if (taken >= 0 && (uint64_t)taken < c.w.len)
+		/* A short chunk may have met the end of a transaction, not of the disk: the next try tells. */
+		if (taken == 0)
 			break;
 	}
 	return done > 0 ? (ssize_t)done : err;
