@@ -1,14 +1,13 @@
 /*
  * The command line.
  *
- * One letter is one small function in the switch; -E and -J are lists and have tables of words.
+ * One letter is one small function in the switch; -O, -E and -J are lists (args_lists.c).
  * Numbers are read strictly: what does not fit whole is refused with the option's letter.
  */
 #include "args.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "args_lists.h"
 #include "base/options.h"
 #include "uuid.h"
 
@@ -68,69 +67,13 @@ static const char help_text[] =
 	"With SOURCE_DATE_EPOCH, -U and -E hash_seed= the image is the same on every run.\n"
 	"Exit status: 0 done, 1 refused or failed.\n";
 
-static enum args_verdict bad(const char *fmt, ...) printf_like(1, 2);
-
-static enum args_verdict bad(const char *fmt, ...)
-{
-	va_list args;
-
-	fputs("mkfs.extant: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return ARGS_BAD;
-}
-
-static void warn(const char *fmt, ...) printf_like(1, 2);
-
-static void warn(const char *fmt, ...)
-{
-	va_list args;
-
-	fputs("mkfs.extant: warning: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
 /* ---- numbers ---- */
 
-/* A number with k, M, G, T, or s for sectors; without one its unit is left open (0). */
-static int parse_size_arg(const char *text, struct size_arg *ret)
-{
-	char number[24];
-	size_t len = strlen(text);
-	uint64_t unit;
-
-	if (len == 0 || len >= sizeof(number))
-		return -EINVAL;
-	if (parse_u64(text, &ret->count) == 0) {
-		ret->unit_bytes = 0;
-		return 0;
-	}
-	memcpy(number, text, len + 1);
-	number[len - 1] = 0;
-	if (parse_u64(number, &ret->count))
-		return -EINVAL;
-	switch (text[len - 1] | 0x20) {
-	case 'k': unit = 1ull << 10; break;
-	case 'm': unit = 1ull << 20; break;
-	case 'g': unit = 1ull << 30; break;
-	case 't': unit = 1ull << 40; break;
-	case 's': unit = SECTOR_SIZE; break;
-	default: return -EINVAL;
-	}
-	ret->unit_bytes = unit;
-	return ret->count > UINT64_MAX / unit ? -EINVAL : 0;
-}
-
-/* The same where a plain number is bytes. */
+/* A size where a plain number is bytes. */
 static int parse_bytes(const char *text, uint64_t *ret)
 {
 	struct size_arg size;
-	int err = parse_size_arg(text, &size);
+	int err = args_parse_size(text, &size);
 
 	if (!err)
 		*ret = size.count * (size.unit_bytes ? size.unit_bytes : 1);
@@ -144,7 +87,7 @@ static enum args_verdict take_block_size(const char *text, struct mkfs_params *p
 
 	if (parse_bytes(text + is_minimum, &bytes) || !is_power_of_2(bytes) || bytes < EXT_BLOCK_SIZE_MIN ||
 	    bytes > EXT_BLOCK_SIZE_MAX)
-		return bad("-b %s: the block size must be 1024, 2048 or 4096", text);
+		return args_bad("-b %s: the block size must be 1024, 2048 or 4096", text);
 	if (is_minimum)
 		p->block_size_min = (unsigned)bytes;
 	else
@@ -157,7 +100,7 @@ static enum args_verdict take_inode_ratio(const char *text, struct mkfs_params *
 	uint64_t bytes;
 
 	if (parse_bytes(text, &bytes) || bytes < INODE_RATIO_MIN || bytes > INODE_RATIO_MAX)
-		return bad("-i %s: bytes per inode must be %u to %u", text, INODE_RATIO_MIN, INODE_RATIO_MAX);
+		return args_bad("-i %s: bytes per inode must be %u to %u", text, INODE_RATIO_MIN, INODE_RATIO_MAX);
 	p->inode_ratio = (unsigned)bytes;
 	return ARGS_GO;
 }
@@ -169,7 +112,7 @@ static enum args_verdict take_percent(const char *text, struct mkfs_params *p)
 
 	/* Written so that not-a-number is refused too. */
 	if (end == text || *end || !(percent >= 0 && percent <= RESERVED_PERCENT_MAX))
-		return bad("-m %s: the reserved percentage must be 0 to 50", text);
+		return args_bad("-m %s: the reserved percentage must be 0 to 50", text);
 	p->reserved_percent = percent;
 	return ARGS_GO;
 }
@@ -177,7 +120,7 @@ static enum args_verdict take_percent(const char *text, struct mkfs_params *p)
 static enum args_verdict take_number(char letter, const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	if (parse_u64(text, ret) || *ret < min || *ret > max)
-		return bad("-%c %s: must be a number from %llu to %llu", letter, text,
+		return args_bad("-%c %s: must be a number from %llu to %llu", letter, text,
 			   (unsigned long long)min, (unsigned long long)max);
 	return ARGS_GO;
 }
@@ -187,11 +130,11 @@ static enum args_verdict take_number(char letter, const char *text, uint64_t min
 static enum args_verdict take_type(const char *text, bool *seen, struct mkfs_params *p)
 {
 	if (*seen)
-		return bad("-t may be given only once");
+		return args_bad("-t may be given only once");
 	*seen = true;
 	p->is_ext3 = strcmp(text, "ext3") == 0;
 	if (!p->is_ext3 && strcmp(text, "ext2") != 0)
-		return bad("-t %s: only ext2 and ext3 are made here", text);
+		return args_bad("-t %s: only ext2 and ext3 are made here", text);
 	return ARGS_GO;
 }
 
@@ -204,7 +147,7 @@ static enum args_verdict take_errors(const char *text, struct mkfs_params *p)
 	else if (strcmp(text, "panic") == 0)
 		p->errors = EXT_ERRORS_PANIC;
 	else
-		return bad("-e %s: must be continue, remount-ro or panic", text);
+		return args_bad("-e %s: must be continue, remount-ro or panic", text);
 	return ARGS_GO;
 }
 
@@ -226,8 +169,8 @@ static enum args_verdict take_os(const char *text, struct mkfs_params *p)
 		}
 	}
 	if (strcasecmp(text, "hurd") == 0 || strcasecmp(text, "gnu") == 0 || strcmp(text, "1") == 0)
-		return bad("-o %s: the Hurd's own inode fields are not supported", text);
-	return bad("-o %s: no such system; known are linux, freebsd and lites", text);
+		return args_bad("-o %s: the Hurd's own inode fields are not supported", text);
+	return args_bad("-o %s: no such system; known are linux, freebsd and lites", text);
 }
 
 static void take_label(const char *text, struct mkfs_params *p)
@@ -236,7 +179,7 @@ static void take_label(const char *text, struct mkfs_params *p)
 
 	if (len > sizeof(p->label)) {
 		len = sizeof(p->label);
-		warn("the label is too long and was cut to '%.*s'", (int)len, text);
+		args_warn("the label is too long and was cut to '%.*s'", (int)len, text);
 	}
 	memset(p->label, 0, sizeof(p->label));
 	memcpy(p->label, text, len);
@@ -257,7 +200,7 @@ static void take_usage(const char *text, struct mkfs_params *p)
 		size_t len = strcspn(word, ",");
 
 		if (len && !plan_usage_is_known(word, len))
-			warn("-T %.*s: no such usage type; ignored", (int)len, word);
+			args_warn("-T %.*s: no such usage type; ignored", (int)len, word);
 		word = word[len] ? word + len + 1 : NULL;
 	}
 }
@@ -273,210 +216,8 @@ static enum args_verdict take_uuid(const char *text, struct mkfs_params *p)
 	else if (strcasecmp(text, "time") == 0)
 		err = uuid_make_time(p->uuid);
 	else if (uuid_from_text(text, p->uuid))
-		return bad("-U %s: must be a UUID, or clear, random or time", text);
-	return err ? bad("no random bytes for a UUID: %s", strerror(-err)) : ARGS_GO;
-}
-
-/* ---- -O ---- */
-
-static const uint32_t features_offered[3] = {
-	[FEATURE_COMPAT] = EXT_COMPAT_HAS_JOURNAL | EXT_COMPAT_EXT_ATTR | EXT_COMPAT_RESIZE_INODE |
-			   EXT_COMPAT_DIR_INDEX,
-	[FEATURE_INCOMPAT] = EXT_INCOMPAT_FILETYPE | EXT_INCOMPAT_META_BG,
-	[FEATURE_RO_COMPAT] = EXT_RO_COMPAT_SPARSE_SUPER | EXT_RO_COMPAT_LARGE_FILE,
-};
-
-static void clear_features(struct mkfs_params *p)
-{
-	for (int i = 0; i < 3; i++) {
-		p->feature_set[i] = 0;
-		p->feature_clear[i] = UINT32_MAX;
-	}
-}
-
-static enum args_verdict take_feature(const char *word, struct mkfs_params *p)
-{
-	bool off = word[0] == '^' || word[0] == '-';
-	const char *name = word + off;
-	enum feature_class class;
-	uint32_t bit;
-
-	if (!off && strcasecmp(name, "none") == 0) {
-		clear_features(p);
-		return ARGS_GO;
-	}
-	if (feature_parse(name, &class, &bit))
-		return bad("-O %s: there is no feature of this name", word);
-	/* Turning off what is never on is harmless, and scripts do it. */
-	if (!off && !(features_offered[class] & bit))
-		return bad("-O %s: not supported; this makes ext2 and ext3, and %s is not theirs", word, name);
-	if (off) {
-		p->feature_clear[class] |= bit;
-		p->feature_set[class] &= ~bit;
-	} else {
-		p->feature_set[class] |= bit;
-		p->feature_clear[class] &= ~bit;
-	}
-	return ARGS_GO;
-}
-
-static enum args_verdict take_features(const char *list, struct mkfs_params *p)
-{
-	enum args_verdict v = ARGS_GO;
-	char *copy = mem_strdup(list);
-	char *rest = copy;
-	char *word;
-
-	if (!copy)
-		return bad("out of memory");
-	while (v == ARGS_GO && (word = strsep(&rest, ", \t")))
-		if (*word)
-			v = take_feature(word, p);
-	mem_free(copy);
-	return v;
-}
-
-/* ---- -E and -J ---- */
-
-struct extended {
-	uint64_t stride, stripe_width, offset, journal_mib;
-	bool discard, test_fs;
-	char *resize, *hash_seed;
-	struct args *args;
-};
-
-#define AT(field) offsetof(struct extended, field)
-
-static const struct option_row extended_rows[] = {
-	{.key = "stride", .kind = OPTION_U64, .offset = AT(stride), .max = 0xffff},
-	{.key = "stripe_width", .kind = OPTION_U64, .offset = AT(stripe_width), .max = UINT32_MAX},
-	{.key = "stripe-width", .kind = OPTION_U64, .offset = AT(stripe_width), .max = UINT32_MAX},
-	{.key = "offset", .kind = OPTION_U64, .offset = AT(offset), .max = INT64_MAX},
-	{.key = "discard", .kind = OPTION_FLAG, .offset = AT(discard), .value = true},
-	{.key = "nodiscard", .kind = OPTION_FLAG, .offset = AT(discard), .value = false},
-	{.key = "test_fs", .kind = OPTION_FLAG, .offset = AT(test_fs), .value = true},
-	{.key = "resize", .kind = OPTION_STRING, .offset = AT(resize)},
-	{.key = "hash_seed", .kind = OPTION_STRING, .offset = AT(hash_seed)},
-	{.key = "lazy_itable_init", .kind = OPTION_IGNORE},
-	{.key = "lazy_journal_init", .kind = OPTION_IGNORE},
-	{.key = "no_copy_xattrs", .kind = OPTION_IGNORE},
-};
-
-static const struct option_row journal_rows[] = {
-	{.key = "size", .kind = OPTION_U64, .offset = AT(journal_mib), .min = 1, .max = UINT32_MAX},
-};
-
-/* Words that mke2fs knows and this program will not take, with the reason. */
-static const struct {
-	const char *key, *why;
-} refused_words[] = {
-	{"num_backup_sb", "it belongs to sparse_super2"},
-	{"packed_meta_blocks", "it belongs to flex_bg"},
-	{"mmp_update_interval", "it belongs to mmp"},
-	{"quotatype", "it belongs to quota"},
-	{"encoding", "it belongs to casefold"},
-	{"encoding_flags", "it belongs to casefold"},
-	{"desc_size", "it belongs to 64bit"},
-	{"desc-size", "it belongs to 64bit"},
-	{"orphan_file_size", "it belongs to orphan_file"},
-	{"android_sparse", "Android's sparse format is not written here"},
-	{"device", "a journal on another device is not supported"},
-	{"fast_commit_size", "it belongs to fast_commit"},
-	{"location", "the journal of a file system without extents has its fixed place"},
-};
-
-static int take_root_owner(const char *value, struct mkfs_params *p)
-{
-	char uid[12];
-	const char *colon = strchr(value, ':');
-	uint64_t u, g;
-
-	if (!colon || (size_t)(colon - value) >= sizeof(uid))
-		return -EINVAL;
-	memcpy(uid, value, (size_t)(colon - value));
-	uid[colon - value] = 0;
-	if (parse_u64(uid, &u) || parse_u64(colon + 1, &g) || u > UINT32_MAX || g > UINT32_MAX)
-		return -EINVAL;
-	p->root_uid = (uint32_t)u;
-	p->root_gid = (uint32_t)g;
-	return 0;
-}
-
-/* Words that stand with or without a value, and those that are refused for a reason. */
-static int other_word(void *arg, const char *word, char *err, size_t err_size)
-{
-	struct args *args = ((struct extended *)arg)->args;
-	size_t len = strcspn(word, "=");
-	const char *value = word[len] ? word + len + 1 : NULL;
-
-	if (len == 10 && memcmp(word, "root_owner", len) == 0) {
-		args->params.root_uid = getuid();
-		args->params.root_gid = getgid();
-		if (!value || take_root_owner(value, &args->params) == 0)
-			return 1;
-		snprintf(err, err_size, "option root_owner: \"%s\" is not UID:GID", value);
-		return -EINVAL;
-	}
-	if (len == 24 && memcmp(word, "assume_storage_prezeroed", len) == 0) {
-		args->is_prezeroed = !value || strcmp(value, "0") != 0;
-		return 1;
-	}
-	for (size_t i = 0; i < array_size(refused_words); i++) {
-		if (strlen(refused_words[i].key) != len || memcmp(refused_words[i].key, word, len) != 0)
-			continue;
-		snprintf(err, err_size, "%.*s is not supported: %s", (int)len, word, refused_words[i].why);
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-static enum args_verdict apply_extended(const struct extended *x, struct args *args)
-{
-	struct mkfs_params *p = &args->params;
-
-	p->stride = x->stride;
-	p->stripe_width = x->stripe_width;
-	args->offset_bytes = x->offset;
-	args->discard = x->discard;
-	if (x->test_fs)
-		p->extra_flags |= EXT_FLAGS_TEST_FILESYS;
-	if (x->offset % SECTOR_SIZE)
-		return bad("-E offset=%llu: must be a multiple of 512", (unsigned long long)x->offset);
-	if (x->resize && (parse_size_arg(x->resize, &p->resize) || p->resize.count == 0))
-		return bad("-E resize=%s: must be a size", x->resize);
-	if (x->hash_seed && uuid_from_text(x->hash_seed, p->hash_seed))
-		return bad("-E hash_seed=%s: must be a UUID", x->hash_seed);
-	if (p->stride && p->stripe_width % p->stride)
-		warn("stripe_width %llu is no multiple of stride %llu", (unsigned long long)p->stripe_width,
-		     (unsigned long long)p->stride);
-	return ARGS_GO;
-}
-
-static enum args_verdict take_extended(const char *list, struct args *args)
-{
-	struct extended x = {.stride = args->params.stride, .stripe_width = args->params.stripe_width,
-			     .offset = args->offset_bytes, .discard = args->discard, .args = args};
-	enum args_verdict v;
-	char err[160];
-
-	if (options_parse(extended_rows, array_size(extended_rows), list, &x, other_word, &x, err, sizeof(err)))
-		v = bad("-E: %s", err);
-	else
-		v = apply_extended(&x, args);
-	options_done(extended_rows, array_size(extended_rows), &x);
-	return v;
-}
-
-static enum args_verdict take_journal(const char *list, struct args *args)
-{
-	struct extended x = {.args = args};
-	char err[160];
-
-	if (options_parse(journal_rows, array_size(journal_rows), list, &x, other_word, &x, err, sizeof(err)))
-		return bad("-J: %s", err);
-	args->params.journal_mib = x.journal_mib;
-	args->params.wants_journal = true;
-	return ARGS_GO;
+		return args_bad("-U %s: must be a UUID, or clear, random or time", text);
+	return err ? args_bad("no random bytes for a UUID: %s", strerror(-err)) : ARGS_GO;
 }
 
 /* ---- what is known of mke2fs and not done here ---- */
@@ -484,13 +225,13 @@ static enum args_verdict take_journal(const char *list, struct args *args)
 static enum args_verdict refuse_letter(int letter)
 {
 	switch (letter) {
-	case 'c': return bad("-c: looking for bad blocks is not supported; disks replace them by themselves");
-	case 'l': return bad("-l: a list of bad blocks is not supported");
-	case 'd': return bad("-d: filling the new file system from a directory is not supported; mount it and copy");
-	case 'C': return bad("-C: clusters belong to bigalloc, which ext2 and ext3 do not have");
-	case 'G': return bad("-G: it belongs to flex_bg, which ext2 and ext3 do not have");
-	case 'z': return bad("-z: undo files are not supported");
-	default: return bad("try 'mkfs.extant --help'");
+	case 'c': return args_bad("-c: looking for bad blocks is not supported; disks replace them by themselves");
+	case 'l': return args_bad("-l: a list of bad blocks is not supported");
+	case 'd': return args_bad("-d: filling the new file system from a directory is not supported; mount it and copy");
+	case 'C': return args_bad("-C: clusters belong to bigalloc, which ext2 and ext3 do not have");
+	case 'G': return args_bad("-G: it belongs to flex_bg, which ext2 and ext3 do not have");
+	case 'z': return args_bad("-z: undo files are not supported");
+	default: return args_bad("try 'mkfs.extant --help'");
 	}
 }
 
@@ -512,10 +253,10 @@ static enum args_verdict take_letter(int letter, const char *text, bool *seen_ty
 	case 'e': return take_errors(text, p);
 	case 'o': return take_os(text, p);
 	case 'U': return take_uuid(text, p);
-	case 'O': return take_features(text, p);
-	case 'E': return take_extended(text, args);
-	case 'R': return take_extended(text, args);	/* its name of old */
-	case 'J': return take_journal(text, args);
+	case 'O': return args_take_features(text, p);
+	case 'E': return args_take_extended(text, args);
+	case 'R': return args_take_extended(text, args);	/* its name of old */
+	case 'J': return args_take_journal(text, args);
 	case 'L': take_label(text, p); break;
 	case 'M': take_last_mounted(text, p); break;
 	case 'T': take_usage(text, p); break;
@@ -538,7 +279,7 @@ static enum args_verdict take_letter(int letter, const char *text, bool *seen_ty
 	case 'g':
 		v = take_number('g', text, 256, 8 * EXT_BLOCK_SIZE_MAX, &n);
 		if (v == ARGS_GO && n % 8)
-			return bad("-g %s: must be a multiple of 8", text);
+			return args_bad("-g %s: must be a multiple of 8", text);
 		p->blocks_per_group = (uint32_t)n;
 		break;
 	case 'r':
@@ -560,7 +301,7 @@ static enum args_verdict set_now(struct mkfs_params *p)
 	if (!epoch)
 		return ARGS_GO;
 	if (parse_u64(epoch, &seconds) || seconds > EPOCH_MAX)
-		return bad("SOURCE_DATE_EPOCH=%s: must be seconds since 1970", epoch);
+		return args_bad("SOURCE_DATE_EPOCH=%s: must be seconds since 1970", epoch);
 	p->now = (int64_t)seconds;
 	return ARGS_GO;
 }
@@ -578,24 +319,24 @@ static enum args_verdict set_defaults(struct args *args)
 	if (!err)
 		err = uuid_make_random(args->params.hash_seed);
 	if (err)
-		return bad("no random bytes for a UUID: %s", strerror(-err));
+		return args_bad("no random bytes for a UUID: %s", strerror(-err));
 	return set_now(&args->params);
 }
 
 static enum args_verdict take_operands(int argc, char **argv, struct args *args)
 {
 	if (optind >= argc)
-		return bad("which file or device? Try 'mkfs.extant --help'");
+		return args_bad("which file or device? Try 'mkfs.extant --help'");
 	args->path = argv[optind++];
 	if (optind < argc) {
 		const char *text = argv[optind++];
 
-		if (parse_size_arg(text, &args->size) || args->size.count == 0)
-			return bad("'%s' is no size: a number, with k, M, G, T or s behind it", text);
+		if (args_parse_size(text, &args->size) || args->size.count == 0)
+			return args_bad("'%s' is no size: a number, with k, M, G, T or s behind it", text);
 		args->has_size = true;
 	}
 	if (optind < argc)
-		return bad("'%s' is one word too many", argv[optind]);
+		return args_bad("'%s' is one word too many", argv[optind]);
 	return ARGS_GO;
 }
 
