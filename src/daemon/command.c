@@ -169,10 +169,16 @@ static bool is_directory(const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return true;
-	log_error("%s: the mount point is not a directory", path);
-	return false;
+	if (stat(path, &st) != 0) {
+		if (errno == ENOTCONN)
+			log_error("%s: a mount whose daemon has died lies there; unmount it first", path);
+		else
+			log_error("%s: %s", path, strerror(errno));
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode))
+		log_error("%s: the mount point is not a directory", path);
+	return S_ISDIR(st.st_mode);
 }
 
 /* Absolute paths, since the daemon leaves the directory it was started in. */
