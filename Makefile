@@ -135,7 +135,7 @@ CHECK := $(BUILD)/check
 CHECK_MAKE = $(MAKE) $(JOBS) --no-print-directory BUILD=$(CHECK) DEBUG=1
 # Scripts that need the programs only (mkfs against mke2fs), and those that mount. The quick ones
 # go into `make check`.
-MKFS_SH  := $(wildcard tests/mkfs/*.sh)
+MKFS_SH  := $(filter-out tests/mkfs/lib.sh,$(wildcard tests/mkfs/*.sh))
 MOUNT_SH := $(filter-out tests/mount/lib.sh,$(wildcard tests/mount/*.sh))
 QUICK_SH := $(filter %/smoke.sh %/exit.sh %/semantics.sh,$(MOUNT_SH))
 
