@@ -70,6 +70,12 @@ static inline void page_clear(struct page *page, uint32_t flag)
 void page_get(struct page *page);	/* the caller already has one, or the mapping lock */
 void page_put(struct page *page);
 
+/*
+ * Clears PAGE_PINNED and tells those who wait for a page that one more may be written or go. The
+ * caller has a reference. (The flag is set with page_set(), under the page lock.)
+ */
+void page_unpin(struct page *page);
+
 static inline void page_lock(struct page *page)
 {
 	bit_lock(&page->flags, PAGE_LOCKED, PAGE_WAITERS);

@@ -206,6 +206,22 @@ void page_put(struct page *page)
 		pages_free(page->cache, &page, 1);
 }
 
+/*
+ * Who waits for a page may have passed over this one. As in page_drop(): either the waiter's look,
+ * made after it counted itself, sees the flag clear, or its number is seen here. If the page is
+ * dirty it is not this thread that makes it free, but the flusher, which the waiter calls again
+ * when it is woken.
+ */
+void page_unpin(struct page *page)
+{
+	struct page_cache *cache = page->cache;
+
+	must_debug(atomic_load(&page->refs) > 0);
+	atomic_fetch_and(&page->flags, ~(uint32_t)PAGE_PINNED);
+	if (atomic_load(&cache->nr_alloc_waiters) > 0)
+		tell_alloc_waiters(cache);
+}
+
 void pages_put(struct page **pages, uint32_t nr)
 {
 	struct list batch = LIST_INIT(batch);

@@ -158,6 +158,36 @@ START_TEST(pinned_pages_are_not_written_to_make_room)
 }
 END_TEST
 
+static void unpin_later(void *arg)
+{
+	usleep(20000);
+	page_unpin(arg);
+}
+
+/* What an owner allows to go is found by who waits for a page: here there is nothing else. */
+START_TEST(allocator_waits_until_a_page_is_unpinned)
+{
+	static struct page *held[1024];
+	struct thread *owner;
+	struct page *page;
+
+	begin(false);
+	for (uint32_t i = 0; i < 1024; i++)
+		ck_assert_int_eq(mapping_grab(&f.mapping, i, &held[i]), 0);
+	page = held[512];
+	page_set(page, PAGE_PINNED);
+	page_unlock(page);
+	page_put(page);
+	/* The page itself stays, as it lies in the tree and cannot be reclaimed while it is pinned. */
+	owner = thread_create("unpin", unpin_later, page);
+	ck_assert_int_eq(mapping_grab(&f.mapping, 5000, &held[512]), 0);
+	thread_join(owner);
+	ck_assert_uint_gt(counter_get(&page_cache_stats(rig.cache)->reclaim_waits), 0);
+	pages_unlock_put(held, 1024);
+	end();
+}
+END_TEST
+
 /* Threads. */
 
 static void put_later(void *arg)
@@ -277,6 +307,7 @@ TEST_SUITE(cache_lru)
 	tcase_add_test(tc, inline_allocation_flushes_and_then_fails_when_all_is_held);
 	tcase_add_test(tc, pinned_pages_are_not_written_to_make_room);
 	tcase_add_test(tc, allocator_waits_until_a_page_is_put);
+	tcase_add_test(tc, allocator_waits_until_a_page_is_unpinned);
 	tcase_add_test(tc, P5_bound_holds_under_pressure_of_threads);
 	tcase_add_test(tc, large_readers_wait_for_each_other_and_not_for_ever);
 }
