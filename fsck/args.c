@@ -1,0 +1,209 @@
+/* The command line. */
+#include "args.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/options.h"
+
+static int usage(void)
+{
+	fputs("usage: fsck.extant [-panyrcdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-l|-L FILE] [-C FD]\n"
+	      "                   [-E OPTIONS] [-z UNDO] [--json] [--undo FILE] [--undo-apply FILE] IMAGE\n"
+	      "\n"
+	      " -p, -a  repair what is safe to repair without questions\n"
+	      " -n      open read-only, answer no to every question\n"
+	      " -y      answer yes to every question\n"
+	      " -f      check also when the file system says it is clean\n"
+	      " -c      look for unreadable blocks and add them to the list of bad blocks\n"
+	      " -b N    use the copy of the superblock in block N; -B its block size\n"
+	      " -C FD   write progress to a descriptor, 0 draws a bar\n"
+	      " -k, -l FILE, -L FILE  keep, add to, replace the list of bad blocks\n"
+	      " -t      times; -v counts; -d details; -V version\n"
+	      " -E ...  journal_only, discard, nodiscard, fragcheck, log_filename=F and others of e2fsck\n"
+	      " --json  the report as JSON on standard output\n"
+	      " --undo FILE        record what is overwritten (also -z FILE)\n"
+	      " --undo-apply FILE  write it back\n", stderr);
+	return FSCK_USAGE;
+}
+
+/* ---- -E ---- */
+
+struct extended {
+	bool journal_only, discard, fragcheck;
+	char *log_path;
+};
+
+static const struct option_row extended_rows[] = {
+	{"journal_only", OPTION_FLAG, offsetof(struct extended, journal_only), true, 0, 0, NULL, NULL},
+	{"discard", OPTION_FLAG, offsetof(struct extended, discard), true, 0, 0, NULL, NULL},
+	{"nodiscard", OPTION_FLAG, offsetof(struct extended, discard), false, 0, 0, NULL, NULL},
+	{"fragcheck", OPTION_FLAG, offsetof(struct extended, fragcheck), true, 0, 0, NULL, NULL},
+	{"log_filename", OPTION_STRING, offsetof(struct extended, log_path), 0, 0, 0, NULL, NULL},
+	{"problem_log", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"ea_ver", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"readahead_kb", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"optimize_extents", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"no_optimize_extents", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"inode_count_fullmap", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"no_inode_count_fullmap", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"bmap2extent", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"fixes_only", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"unshare_blocks", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"check_encoding", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"clear_all_uninit_bits", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+};
+
+/* False: an unknown word; e2fsck leaves with 1 then. */
+static bool parse_extended(const char *list, struct fsck_options *opt)
+{
+	struct extended e = {.discard = opt->discard};
+	char err[200];
+
+	if (options_parse(extended_rows, array_size(extended_rows), list, &e, NULL, NULL, err,
+			  sizeof(err))) {
+		fprintf(stderr, "fsck.extant: -E: %s\n", err);
+		options_done(extended_rows, array_size(extended_rows), &e);
+		return false;
+	}
+	opt->journal_only |= e.journal_only;
+	opt->fragcheck |= e.fragcheck;
+	opt->discard = e.discard;
+	opt->log_path = e.log_path;	/* lives as long as the program */
+	return true;
+}
+
+/* ---- one option ---- */
+
+enum long_option { LONG_JSON = 256, LONG_UNDO, LONG_UNDO_APPLY, LONG_HELP };
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, LONG_JSON},
+	{"undo", required_argument, NULL, LONG_UNDO},
+	{"undo-apply", required_argument, NULL, LONG_UNDO_APPLY},
+	{"help", no_argument, NULL, LONG_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+struct parsing {
+	struct args *args;
+	unsigned modes;		/* how many of -p -n -y */
+	bool preen, no, yes;
+	bool version;
+};
+
+static int bad_number(char option, const char *text)
+{
+	fprintf(stderr, "fsck.extant: -%c: '%s' is not a number\n", option, text);
+	return FSCK_USAGE;
+}
+
+static int take_number(char option, const char *text, uint64_t *ret)
+{
+	return parse_u64(text, ret) ? bad_number(option, text) : 0;
+}
+
+static int take_progress(struct fsck_options *opt, const char *text)
+{
+	char *end;
+	long fd = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || fd < -65536 || fd > 65536)
+		return bad_number('C', text);
+	if (fd == 0 && !isatty(STDOUT_FILENO))
+		fd = -1;	/* a bar is for people; a pipe stays clean */
+	opt->progress_fd = fd < 0 ? -1 : (int)fd;
+	return 0;
+}
+
+static int take(struct parsing *p, int c, const char *value)
+{
+	struct fsck_options *opt = &p->args->opt;
+	uint64_t number = 0;
+	int status = 0;
+
+	switch (c) {
+	case 'p': case 'a': p->preen = true; break;
+	case 'n': p->no = true; break;
+	case 'y': p->yes = true; break;
+	case 'f': opt->force = true; break;
+	case 'v': opt->verbose = true; break;
+	case 'd': opt->debug = true; break;
+	case 't': opt->timing++; break;
+	case 'c': opt->read_test++; break;
+	case 'k': opt->keep_bad = true; break;
+	case 'l': opt->bad_list = value; break;
+	case 'L': opt->bad_list = value; opt->bad_list_replaces = true; break;
+	case 'V': p->version = true; break;
+	case 'b':
+		status = take_number('b', value, &number);
+		opt->backup_block = number;
+		break;
+	case 'B':
+		status = take_number('B', value, &number);
+		opt->backup_block_size = (unsigned)number;
+		break;
+	case 'C': return take_progress(opt, value);
+	case 'E': return parse_extended(value, opt) ? 0 : FSCK_CORRECTED;
+	case 'z': case LONG_UNDO: opt->undo_path = value; break;
+	case LONG_UNDO_APPLY: p->args->undo_apply = value; break;
+	case LONG_JSON: opt->json = true; break;
+	/* Without meaning here, as for e2fsck: -r old, -F flushing, -D reindexing, -N -I -P -S -s -j others. */
+	case 'r': case 'F': case 'D': case 'S': case 's': case 'N': case 'I': case 'P': case 'j':
+	case 'M': case 'T': break;
+	default: return usage();
+	}
+	return status;
+}
+
+static enum args_result fail(struct args *args, int status, const char *why)
+{
+	if (why)
+		fprintf(stderr, "fsck.extant: %s\n", why);
+	args->status = status;
+	return ARGS_BAD;
+}
+
+static enum args_result check_modes(struct parsing *p)
+{
+	struct fsck_options *opt = &p->args->opt;
+
+	if (p->preen + p->no + p->yes > 1)
+		return fail(p->args, FSCK_ERROR, "only one of -p (or -a), -n and -y makes sense");
+	opt->mode = p->preen ? MODE_PREEN : p->no ? MODE_NO : p->yes ? MODE_YES : MODE_ASK;
+	if (p->no && (opt->read_test || opt->bad_list))
+		return fail(p->args, FSCK_ERROR, "-n does not go with -c, -l and -L");
+	if (opt->mode == MODE_ASK && (opt->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+		return fail(p->args, FSCK_ERROR, "without a terminal -p, -n or -y is needed");
+	if (opt->mode == MODE_NO && opt->undo_path)
+		return fail(p->args, FSCK_ERROR, "-n writes nothing, so there is nothing to undo");
+	return ARGS_GO;
+}
+
+enum args_result args_parse(int argc, char **argv, struct args *ret)
+{
+	struct parsing p = {.args = ret};
+	int c;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->opt.progress_fd = -1;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "panyrcC:B:dE:fvtFVM:b:I:j:P:l:L:N:SsDkz:T", long_options,
+				NULL)) != -1) {
+		ret->status = take(&p, c, optarg);
+		if (ret->status)
+			return ARGS_BAD;
+	}
+	if (p.version)
+		return ARGS_VERSION;
+	if (optind + 1 != argc)
+		return fail(ret, usage(), NULL);
+	ret->path = argv[optind];
+	if (ret->undo_apply)
+		return ARGS_APPLY_UNDO;
+	return check_modes(&p);
+}

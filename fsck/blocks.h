@@ -1,0 +1,31 @@
+/*
+ * fsck/blocks.h - pass 1's check of the blocks of one inode.
+ *
+ * Purpose     Walks the tree, claims its blocks, and compares size and block count with what is there.
+ * Relies on   f->meta and f->found (tables.h).
+ * Leaves      Claims in f->found, second claims in f->dup, directory blocks in f->dir_blocks.
+ */
+#ifndef FSCK_BLOCKS_H
+#define FSCK_BLOCKS_H
+
+#include "context.h"
+
+/* What pass 1 has in hand. */
+struct inode_check {
+	struct fsck *f;
+	inr_t ino;
+	union inode_buf buf;
+	bool is_dirty;		/* buf is to be written */
+	bool is_cleared;	/* nothing more is to be checked */
+};
+
+/* Checks all blocks, the attribute block too. */
+void blocks_check(struct inode_check *c);
+
+/* The bad-blocks inode's list: it claims blocks that nobody uses. */
+void blocks_check_bad_list(struct inode_check *c);
+
+/* Claims a block; a second claim goes to f->dup. */
+void blocks_claim(struct fsck *f, fsblk_t block);
+
+#endif

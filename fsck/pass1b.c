@@ -1,0 +1,192 @@
+/*
+ * Pass 1B: blocks claimed twice.
+ *
+ * All trees are walked again in the order of inodes. The first to name a block keeps it; each later
+ * one gets a copy, written before its pointer changes. Below an indirect block that was copied nothing
+ * is walked: what hangs there has two owners only from now on, and is met in the next round. A tree
+ * has three levels, so that ends.
+ */
+#include "pass1b.h"
+
+#include <string.h>
+
+#include "alloc.h"
+#include "base/bitmap.h"
+#include "tree.h"
+
+enum mode { COUNT, CLONE };
+
+struct owner {
+	struct fsck *f;
+	inr_t ino;
+	enum mode mode;
+	uint64_t nr_shared;	/* claims of this inode that cannot stay */
+	fsblk_t first_shared;
+	bool failed;
+};
+
+/* kept: some file has the block. kept_xattr: as its attribute block, which others may share. */
+#define kept_of(f)	 ((f)->piece)
+#define kept_xattr_of(f) ((f)->piece2)
+
+static bool is_dup(const struct fsck *f, fsblk_t block)
+{
+	return bitmap_test(f->dup, block_bit(f, block));
+}
+
+/* Copies a block; 0 when none is free. */
+static fsblk_t clone(struct owner *o, fsblk_t block)
+{
+	struct fsck *f = o->f;
+	struct where w = {.ino = o->ino, .block = block};
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	fsblk_t copy;
+
+	if (o->failed)
+		return 0;
+	if (store_read(&f->store, block, 1, bytes))
+		memset(bytes, 0, f->geo.block_size);
+	copy = alloc_block(f, block);
+	if (!copy) {
+		w.str = "no block is free";
+		problem(f, DUP_CLONE_FAILED, w);
+		o->failed = true;
+		return 0;
+	}
+	fsck_write_new_block(f, copy, bytes);
+	return copy;
+}
+
+static void note_shared(struct owner *o, fsblk_t block)
+{
+	if (o->nr_shared++ == 0)
+		o->first_shared = block;
+}
+
+/* May this inode keep the block? In COUNT mode nothing is decided yet. */
+static bool may_keep(struct owner *o, fsblk_t block)
+{
+	uint64_t bit = block_bit(o->f, block);
+
+	return !bitmap_test(o->f->meta, bit) && !bitmap_test(kept_of(o->f), bit);
+}
+
+static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
+{
+	struct owner *o = w->arg;
+	struct fsck *f = o->f;
+	fsblk_t copy;
+
+	(void)lblk;
+	if (!pointer_is_possible(f, *pointer))
+		return TREE_SKIP;
+	if (level > 0 && bitmap_test(f->meta, block_bit(f, *pointer)))
+		return TREE_SKIP;
+	if (!is_dup(f, *pointer))
+		return TREE_GO;
+	if (may_keep(o, *pointer)) {
+		if (o->mode == CLONE)
+			bitmap_set(kept_of(f), block_bit(f, *pointer));
+		return TREE_GO;
+	}
+	note_shared(o, *pointer);
+	if (o->mode == CLONE) {
+		copy = clone(o, *pointer);
+		if (copy)
+			*pointer = (uint32_t)copy;
+	}
+	return TREE_SKIP;
+}
+
+/* The list of bad blocks keeps the blocks that it is written in; the bad blocks themselves are metadata. */
+static enum tree_verdict visit_special(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
+{
+	struct fsck *f = w->f;
+
+	(void)lblk;
+	if (level == 0 || !pointer_is_possible(f, *pointer))
+		return TREE_SKIP;
+	if (w->ino == EXT_RESIZE_INO && level != 2)
+		return TREE_SKIP;
+	bitmap_set(kept_of(f), block_bit(f, *pointer));
+	return w->ino == EXT_RESIZE_INO ? TREE_SKIP : TREE_GO;
+}
+
+static void walk_attributes(struct owner *o, union inode_buf *buf, bool *changed)
+{
+	struct fsck *f = o->f;
+	fsblk_t block = le32_get(buf->raw.file_acl), copy;
+	uint64_t bit;
+
+	if (!block || !pointer_is_possible(f, block) || !is_dup(f, block))
+		return;
+	bit = block_bit(f, block);
+	if (bitmap_test(kept_xattr_of(f), bit))
+		return;
+	if (may_keep(o, block)) {
+		if (o->mode == CLONE) {
+			bitmap_set(kept_of(f), bit);
+			bitmap_set(kept_xattr_of(f), bit);
+		}
+		return;
+	}
+	note_shared(o, block);
+	if (o->mode != CLONE)
+		return;
+	copy = clone(o, block);
+	if (copy) {
+		buf->raw.file_acl = le32_make((uint32_t)copy);
+		*changed = true;
+	}
+}
+
+/* Returns true if the inode's bytes were changed. */
+static bool walk_owner(struct owner *o, union inode_buf *buf)
+{
+	struct tree_walk w = {.f = o->f, .ino = o->ino, .visit = visit, .arg = o};
+	bool changed = false;
+
+	if (o->ino == EXT_BAD_INO || (o->ino == EXT_RESIZE_INO && o->f->geo.has_resize_inode)) {
+		w.visit = visit_special;
+		tree_walk(&w, &buf->raw);
+		return false;
+	}
+	o->nr_shared = 0;
+	if (tree_exists(o->f, &buf->raw))
+		tree_walk(&w, &buf->raw);
+	walk_attributes(o, buf, &changed);
+	return changed || w.inode_changed;
+}
+
+static void check_inode(struct fsck *f, inr_t ino)
+{
+	struct owner o = {.f = f, .ino = ino, .mode = COUNT};
+	struct where w = {.ino = ino};
+	union inode_buf buf;
+
+	if (!fsck_read_inode(f, ino, &buf) || (!le16_get(buf.raw.links_count) && ino >= f->geo.first_ino))
+		return;
+	walk_owner(&o, &buf);
+	w.num = o.nr_shared;
+	w.block = o.first_shared;
+	if (o.nr_shared && !problem(f, DUP_INODE, w))
+		return;
+	f->restart |= o.nr_shared != 0;
+	o.mode = CLONE;
+	if (walk_owner(&o, &buf))
+		fsck_write_inode(f, ino, &buf);
+}
+
+void pass1b(struct fsck *f)
+{
+	const struct geometry *geo = &f->geo;
+	uint64_t bit = 0;
+
+	f->pass_name = "1B";
+	problem(f, DUP_HEADER, (struct where){0});
+	kept_of(f) = fsck_block_map(f);
+	kept_xattr_of(f) = fsck_block_map(f);
+	while ((bit = bitmap_find_set(f->ino_used, bit, geo->inodes_count)) < geo->inodes_count)
+		check_inode(f, (inr_t)++bit);
+	fsck_release_pieces(f);
+}

@@ -1,0 +1,381 @@
+/* The resize inode and the journal. */
+#include "special.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "alloc.h"
+#include "base/bitmap.h"
+#include "journal/format.h"
+#include "layout/feature.h"
+#include "layout/super.h"
+#include "mapping.h"
+
+/* ---- resize inode ---- */
+
+/*
+ * Its only block is a double indirect one. Slot s of that names the reserved descriptor block that would
+ * hold descriptor block s of the larger file system, which as an indirect block names its copies in the
+ * groups that have a superblock.
+ */
+static fsblk_t reserved_block(const struct fsck *f, group_t g, uint32_t nth)
+{
+	struct group_head head = group_head(&f->geo, g);
+
+	return head.gdt + head.gdt_blocks + nth;
+}
+
+static uint32_t dind_slot(const struct fsck *f, uint32_t nth)
+{
+	return (f->geo.gdt_blocks + nth) % f->geo.addr_per_block;
+}
+
+static bool indirect_fits(struct fsck *f, uint32_t nth)
+{
+	le32_t slots[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)];
+	uint32_t i = 0;
+	group_t g;
+
+	if (store_read(&f->store, reserved_block(f, 0, nth), 1, slots))
+		return false;
+	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count && i < f->geo.addr_per_block;
+	     g = super_next_group(&f->geo, g))
+		if (le32_get(slots[i++]) != reserved_block(f, g, nth))
+			return false;
+	return true;
+}
+
+/* Why the inode itself cannot be a resize inode; NULL: it can. */
+static const char *inode_fault(const struct fsck *f, const struct ext_inode *raw)
+{
+	unsigned i;
+
+	for (i = 0; i < EXT_N_BLOCKS; i++)
+		if (i != EXT_DIND_BLOCK && le32_get(raw->block[i]))
+			return "it has other blocks than one double indirect block";
+	if (!pointer_is_possible(f, le32_get(raw->block[EXT_DIND_BLOCK])))
+		return "it has no double indirect block";
+	if (!le16_get(raw->links_count) || !(le16_get(raw->mode) & S_IFREG))
+		return "it is not a regular file";
+	return NULL;
+}
+
+/*
+ * The first quarter of the reserved blocks is what e2fsck looks at; a fault behind it is told and
+ * repaired, but the file system is not called damaged for it: nothing reads those blocks before a resize.
+ */
+static const char *tree_fault(struct fsck *f, const struct ext_inode *raw, bool *ret_is_grave)
+{
+	le32_t dind[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)];
+	uint32_t nth;
+
+	*ret_is_grave = true;
+	if (store_read(&f->store, le32_get(raw->block[EXT_DIND_BLOCK]), 1, dind))
+		return "its double indirect block cannot be read";
+	for (nth = 0; nth < f->geo.reserved_gdt_blocks; nth++) {
+		*ret_is_grave = nth < f->geo.reserved_gdt_blocks / 4;
+		if (le32_get(dind[dind_slot(f, nth)]) != reserved_block(f, 0, nth) ||
+		    !indirect_fits(f, nth))
+			return "its blocks are not the reserved descriptor blocks";
+	}
+	return NULL;
+}
+
+static void clear_resize_inode(struct fsck *f)
+{
+	union inode_buf none;
+
+	memset(&none, 0, sizeof(none));
+	fsck_write_inode(f, EXT_RESIZE_INO, &none);
+}
+
+static void check_without_feature(struct fsck *f, const struct ext_inode *raw)
+{
+	unsigned i;
+
+	if (f->geo.reserved_gdt_blocks &&
+	    problem(f, SUPER_RESERVED_GDT, (struct where){.num = f->geo.reserved_gdt_blocks})) {
+		f->super.reserved_gdt_blocks = le16_make(0);
+		f->geo.reserved_gdt_blocks = 0;
+		f->super_dirty = true;
+		f->backups_dirty = true;
+	}
+	for (i = 0; i < EXT_N_BLOCKS; i++)
+		if (le32_get(raw->block[i])) {
+			if (problem(f, RESIZE_INODE_SET, (struct where){0}))
+				clear_resize_inode(f);
+			return;
+		}
+}
+
+void special_check_resize_inode(struct fsck *f)
+{
+	union inode_buf buf;
+	const char *fault;
+	bool is_grave = true;
+
+	if (!fsck_read_inode(f, EXT_RESIZE_INO, &buf))
+		return;
+	if (!f->geo.has_resize_inode) {
+		check_without_feature(f, &buf.raw);
+		return;
+	}
+	fault = inode_fault(f, &buf.raw);
+	if (!fault)
+		fault = tree_fault(f, &buf.raw, &is_grave);
+	if (!fault)
+		return;
+	if (problem(f, is_grave ? RESIZE_INODE_BAD : RESIZE_INODE_REST, (struct where){.str = fault})) {
+		clear_resize_inode(f);
+		f->make_resize_inode = true;
+	}
+}
+
+static void write_indirect(struct fsck *f, uint32_t nth)
+{
+	le32_t slots[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)] = {{0}};
+	uint32_t i = 0;
+	group_t g;
+
+	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count && i < f->geo.addr_per_block;
+	     g = super_next_group(&f->geo, g))
+		slots[i++] = le32_make((uint32_t)reserved_block(f, g, nth));
+	fsck_write_new_block(f, reserved_block(f, 0, nth), slots);
+}
+
+static uint32_t nr_copies(const struct fsck *f)
+{
+	uint32_t nr = 0;
+	group_t g;
+
+	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count; g = super_next_group(&f->geo, g))
+		nr++;
+	return nr;
+}
+
+void special_make_resize_inode(struct fsck *f)
+{
+	le32_t dind[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)] = {{0}};
+	const struct geometry *geo = &f->geo;
+	uint32_t nth, last = 0;
+	union inode_buf buf;
+	uint64_t size;
+	fsblk_t block;
+
+	if (!f->make_resize_inode)
+		return;
+	f->make_resize_inode = false;
+	block = alloc_block(f, geo->first_data_block);
+	if (!block)
+		return;		/* the next round asks again */
+	for (nth = 0; nth < geo->reserved_gdt_blocks; nth++) {
+		write_indirect(f, nth);
+		dind[dind_slot(f, nth)] = le32_make((uint32_t)reserved_block(f, 0, nth));
+		last = max(last, dind_slot(f, nth));
+	}
+	fsck_write_new_block(f, block, dind);
+	memset(&buf, 0, sizeof(buf));
+	buf.raw.mode = le16_make(S_IFREG | 0600);
+	buf.raw.links_count = le16_make(1);
+	buf.raw.atime = buf.raw.ctime = buf.raw.mtime = le32_make(f->now);
+	/* As mke2fs has it: everything that the double indirect block could reach. */
+	size = (EXT_NDIR_BLOCKS + (uint64_t)geo->addr_per_block +
+		(uint64_t)geo->addr_per_block * geo->addr_per_block) << geo->block_bits;
+	buf.raw.size = le32_make((uint32_t)size);
+	buf.raw.size_high = le32_make((uint32_t)(size >> 32));
+	buf.raw.blocks = le32_make((1 + geo->reserved_gdt_blocks * (1 + nr_copies(f)))
+				   << (geo->block_bits - SECTOR_SHIFT));
+	buf.raw.block[EXT_DIND_BLOCK] = le32_make((uint32_t)block);
+	fsck_write_inode(f, EXT_RESIZE_INO, &buf);
+	f->restart = true;
+}
+
+/* ---- journal ---- */
+
+bool special_needs_recovery(const struct fsck *f)
+{
+	return super_has_incompat(&f->super, EXT_INCOMPAT_RECOVER);
+}
+
+#define JOURNAL_INCOMPAT_KNOWN                                                        \
+	(JOURNAL_INCOMPAT_REVOKE | JOURNAL_INCOMPAT_64BIT | JOURNAL_INCOMPAT_ASYNC_COMMIT | \
+	 JOURNAL_INCOMPAT_CSUM_V2 | JOURNAL_INCOMPAT_CSUM_V3 | JOURNAL_INCOMPAT_FAST_COMMIT)
+
+/* Counts blocks of the log from its start; a hole or an impossible block ends it. */
+static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw, uint32_t claimed)
+{
+	uint32_t n;
+
+	for (n = 0; n < claimed; n++)
+		if (!mapping_find(f, raw, n))
+			break;
+	return n;
+}
+
+static uint32_t claimed_blocks(const struct fsck *f, const struct ext_inode *raw)
+{
+	uint64_t size = le32_get(raw->size) | (uint64_t)le32_get(raw->size_high) << 32;
+
+	return (uint32_t)min(size >> f->geo.block_bits, f->geo.blocks_count);
+}
+
+/* Why the inode cannot hold a journal; NULL: it can. */
+static const char *journal_inode_fault(struct fsck *f, const struct ext_inode *raw)
+{
+	uint32_t claimed = claimed_blocks(f, raw);
+
+	if (!le16_get(raw->links_count))
+		return "it is not in use";
+	if (!S_ISREG(le16_get(raw->mode)))
+		return "it is not a regular file";
+	if (claimed < JOURNAL_BLOCKS_MIN)
+		return "it is too short";
+	if (log_blocks(f, raw, claimed) < claimed)
+		return "it has holes or impossible blocks";
+	return NULL;
+}
+
+/* The copy of the journal inode's blocks and size in the superblock. */
+static bool restore_journal_inode(struct fsck *f, union inode_buf *buf)
+{
+	union inode_buf copy = *buf;
+	unsigned i;
+
+	if (f->super.jnl_backup_type != 1)
+		return false;
+	for (i = 0; i < EXT_N_BLOCKS; i++)
+		copy.raw.block[i] = f->super.jnl_blocks[i];
+	copy.raw.size_high = f->super.jnl_blocks[15];
+	copy.raw.size = f->super.jnl_blocks[16];
+	copy.raw.mode = le16_make(S_IFREG | 0600);
+	copy.raw.links_count = le16_make(1);
+	copy.raw.dtime = le32_make(0);
+	copy.raw.flags = le32_make(0);
+	if (journal_inode_fault(f, &copy.raw))
+		return false;
+	*buf = copy;
+	return true;
+}
+
+static void drop_journal(struct fsck *f)
+{
+	struct ext_super *s = &f->super;
+
+	s->feature_compat = le32_make(le32_get(s->feature_compat) & ~EXT_COMPAT_HAS_JOURNAL);
+	s->feature_incompat = le32_make(le32_get(s->feature_incompat) & ~EXT_INCOMPAT_RECOVER);
+	s->journal_inum = le32_make(0);
+	s->jnl_backup_type = 0;
+	memset(s->jnl_blocks, 0, sizeof(s->jnl_blocks));
+	f->geo.has_journal = false;
+	f->geo.feature_compat = le32_get(s->feature_compat);
+	f->geo.feature_incompat = le32_get(s->feature_incompat);
+	f->super_dirty = true;
+	f->backups_dirty = true;
+	f->make_journal = true;
+}
+
+/* Why the block cannot be the log's superblock; NULL: it can. */
+static const char *journal_super_fault(const struct fsck *f, const struct journal_super *js, uint32_t blocks)
+{
+	uint32_t type = be32_get(js->header.blocktype);
+
+	if (be32_get(js->header.magic) != JOURNAL_MAGIC ||
+	    (type != JOURNAL_SUPERBLOCK_V1 && type != JOURNAL_SUPERBLOCK_V2))
+		return "it has no magic";
+	if (be32_get(js->blocksize) != f->geo.block_size)
+		return "its block size";
+	if (be32_get(js->maxlen) > blocks)
+		return "its length";
+	if (be32_get(js->first) == 0 || be32_get(js->first) >= be32_get(js->maxlen))
+		return "its first block";
+	return NULL;
+}
+
+static void make_journal_super(const struct fsck *f, uint32_t blocks, struct journal_super *js)
+{
+	memset(js, 0, sizeof(*js));
+	js->header.magic = be32_make(JOURNAL_MAGIC);
+	js->header.blocktype = be32_make(JOURNAL_SUPERBLOCK_V2);
+	js->blocksize = be32_make(f->geo.block_size);
+	js->maxlen = be32_make(blocks);
+	js->first = be32_make(1);
+	js->sequence = be32_make(JOURNAL_FIRST_SEQUENCE);
+	js->nr_users = be32_make(1);
+	memcpy(js->uuid, f->super.uuid, sizeof(js->uuid));
+}
+
+static void drop_recover_flag(struct fsck *f)
+{
+	f->super.feature_incompat =
+		le32_make(le32_get(f->super.feature_incompat) & ~EXT_INCOMPAT_RECOVER);
+	f->geo.feature_incompat = le32_get(f->super.feature_incompat);
+	f->super_dirty = true;
+}
+
+static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	struct journal_super *js = (void *)bytes;
+	fsblk_t block = mapping_find(f, raw, 0);
+	struct where w = {.ino = EXT_JOURNAL_INO, .block = block};
+	char unknown[32];
+
+	fsck_read_block(f, block, bytes);
+	w.str = journal_super_fault(f, js, claimed_blocks(f, raw));
+	if (w.str) {
+		if (!problem(f, JOURNAL_SUPER_BAD, w))
+			return;
+		memset(bytes, 0, f->geo.block_size);
+		make_journal_super(f, claimed_blocks(f, raw), js);
+		fsck_write_block(f, block, bytes);
+		drop_recover_flag(f);	/* what was in the log cannot be found any more */
+		return;
+	}
+	if (be32_get(js->header.blocktype) == JOURNAL_SUPERBLOCK_V2 &&
+	    be32_get(js->feature_incompat) & ~JOURNAL_INCOMPAT_KNOWN) {
+		snprintf(unknown, sizeof(unknown), "0x%x", be32_get(js->feature_incompat));
+		w.str = unknown;
+		problem(f, JOURNAL_FEATURES, w);
+		fsck_stop(f, FSCK_ERROR, "the journal cannot be read");
+	}
+	if (be32_get(js->error) && f->opt.mode != MODE_NO)
+		f->super.state = le16_make(le16_get(f->super.state) | EXT_ERROR_FS);
+	f->log_is_dirty = be32_get(js->start) != 0;
+}
+
+static void check_journal_inode(struct fsck *f)
+{
+	inr_t ino = le32_get(f->super.journal_inum);
+	struct where w = {.ino = ino};
+	union inode_buf buf;
+
+	if (!inode_nr_is_valid(&f->geo, ino) || !fsck_read_inode(f, ino, &buf)) {
+		w.str = "there is no such inode";
+	} else {
+		w.str = journal_inode_fault(f, &buf.raw);
+		if (w.str && restore_journal_inode(f, &buf)) {
+			if (problem(f, JOURNAL_INODE_COPY, w)) {
+				fsck_write_inode(f, ino, &buf);
+				check_journal_super(f, &buf.raw);
+			}
+			return;
+		}
+	}
+	if (!w.str)
+		check_journal_super(f, &buf.raw);
+	else if (problem(f, JOURNAL_INODE_BAD, w))
+		drop_journal(f);
+}
+
+void special_check_journal(struct fsck *f)
+{
+	if (!f->geo.has_journal) {
+		if (special_needs_recovery(f) && problem(f, JOURNAL_RECOVER_SET, (struct where){0}))
+			drop_recover_flag(f);
+		return;
+	}
+	if (le32_get(f->super.journal_inum) == 0 && le32_get(f->super.journal_dev))
+		return;		/* on another disk: whoever mounts it brings it */
+	check_journal_inode(f);
+}

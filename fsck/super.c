@@ -1,0 +1,465 @@
+/*
+ * Pass 0: the superblock and the descriptors.
+ *
+ * A superblock is believed when it passes the gate. When the primary does not, the places where copies
+ * lie for each block size are tried. Descriptors are judged one by one: where one is impossible and a
+ * copy of it is not, the copy is used for that group alone.
+ */
+#include "super.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bitmap.h"
+#include "base/rand.h"
+#include "layout/feature.h"
+#include "layout/group.h"
+#include "layout/super.h"
+
+#define DAY_S 86400u
+#define WHY_BYTES 192
+
+/* ---- the superblock ---- */
+
+static int read_super_at(struct fsck *f, uint64_t offset, struct ext_super *super, struct geometry *geo,
+			 char *why)
+{
+	uint8_t block[1024];
+	int err;
+
+	if (offset + sizeof(*super) > f->store.size_bytes) {
+		snprintf(why, WHY_BYTES, "it lies behind the end of the image");
+		return -EINVAL;
+	}
+	err = store_read(&f->store, offset / sizeof(block), 1, block);
+	if (err) {
+		snprintf(why, WHY_BYTES, "it cannot be read: %s", strerror(-err));
+		return err;
+	}
+	memcpy(super, block, sizeof(*super));
+	return super_check(super, f->store.size_bytes, geo, why, WHY_BYTES);
+}
+
+/* A copy at this block for this block size, that says it is one for it. */
+static bool take_copy(struct fsck *f, fsblk_t block, unsigned block_size, char *why)
+{
+	struct ext_super super;
+	struct geometry geo;
+
+	if (read_super_at(f, block * block_size, &super, &geo, why) || geo.block_size != block_size)
+		return false;
+	f->super = super;
+	f->geo = geo;
+	f->used_backup = true;
+	return true;
+}
+
+static const unsigned block_sizes[] = {1024, 2048, 4096};
+static const group_t copy_groups[] = {1, 3, 5, 7, 9, 25, 27, 49};
+
+/* Looks for a copy where groups have their usual size. */
+static bool find_copy(struct fsck *f, fsblk_t *ret_block)
+{
+	char why[WHY_BYTES];
+	unsigned i, g;
+
+	for (g = 0; g < array_size(copy_groups); g++)
+		for (i = 0; i < array_size(block_sizes); i++) {
+			fsblk_t first = block_sizes[i] == EXT_BLOCK_SIZE_MIN ? 1 : 0;
+			fsblk_t block = first + (fsblk_t)copy_groups[g] * block_sizes[i] * 8;
+
+			if (take_copy(f, block, block_sizes[i], why)) {
+				*ret_block = block;
+				return true;
+			}
+		}
+	return false;
+}
+
+static void find_given(struct fsck *f)
+{
+	char why[WHY_BYTES] = "", text[WHY_BYTES + 64];
+	unsigned i;
+
+	for (i = 0; i < array_size(block_sizes); i++)
+		if ((!f->opt.backup_block_size || f->opt.backup_block_size == block_sizes[i]) &&
+		    take_copy(f, f->opt.backup_block, block_sizes[i], why))
+			return;
+	snprintf(text, sizeof(text), "no superblock in block %llu: %s",
+		 (unsigned long long)f->opt.backup_block, why);
+	fsck_stop(f, FSCK_ERROR, text);
+}
+
+static void find_primary_or_copy(struct fsck *f)
+{
+	char why[WHY_BYTES], text[WHY_BYTES + 160];
+	fsblk_t block;
+	int err = read_super_at(f, EXT_SUPER_OFFSET, &f->super, &f->geo, why);
+
+	if (!err)
+		return;
+	if (err == -EOPNOTSUPP)
+		fsck_stop(f, FSCK_ERROR, why);
+	if (!find_copy(f, &block)) {
+		snprintf(text, sizeof(text), "%s; no copy of the superblock was found either. "
+			 "If this is an ext2 or ext3 file system, -b BLOCK names a copy", why);
+		fsck_stop(f, FSCK_ERROR, text);
+	}
+	problem(f, SUPER_UNUSABLE, (struct where){.str = why});
+	if (!problem(f, SUPER_FROM_BACKUP, (struct where){.block = block}) && f->opt.mode != MODE_NO)
+		fsck_stop(f, FSCK_UNCORRECTED | FSCK_ERROR, "there is no other superblock to go on with");
+}
+
+void super_find(struct fsck *f)
+{
+	if (f->opt.backup_block)
+		find_given(f);
+	else
+		find_primary_or_copy(f);
+	store_set_block_size(&f->store, f->geo.block_size);
+	if (f->used_backup) {
+		f->super.block_group_nr = le16_make(0);
+		f->super_dirty = true;
+		f->backups_dirty = true;
+	}
+}
+
+/* ---- descriptors ---- */
+
+/* The copy of group g's descriptor that group copy holds, if it holds one. */
+static bool read_desc_copy(struct fsck *f, group_t copy, group_t g, struct ext_group_desc *ret,
+			   fsblk_t *ret_block)
+{
+	struct group_head head = group_head(&f->geo, copy);
+	uint32_t i = group_desc_block(&f->geo, g);
+	uint8_t block[EXT_BLOCK_SIZE_MAX];
+
+	if (!head.gdt_blocks || i < head.gdt_index || i >= head.gdt_index + head.gdt_blocks)
+		return false;
+	*ret_block = head.gdt + (i - head.gdt_index);
+	if (store_read(&f->store, *ret_block, 1, block))
+		return false;
+	memcpy(ret, block + group_desc_offset(&f->geo, g), sizeof(*ret));
+	return true;
+}
+
+static bool places_differ(const struct ext_group_desc *a, const struct ext_group_desc *b)
+{
+	return le32_get(a->block_bitmap) != le32_get(b->block_bitmap) ||
+	       le32_get(a->inode_bitmap) != le32_get(b->inode_bitmap) ||
+	       le32_get(a->inode_table) != le32_get(b->inode_table);
+}
+
+/* Is a descriptor that failed its gate replaced by a copy? */
+static bool take_desc_copy(struct fsck *f, group_t g, const char *why)
+{
+	struct ext_group_desc copy;
+	char copy_why[WHY_BYTES];
+	fsblk_t block;
+	group_t c;
+
+	for (c = 1; c < f->geo.groups_count; c++) {
+		if (!read_desc_copy(f, c, g, &copy, &block) || !places_differ(&copy, &f->desc[g]) ||
+		    group_desc_check(&f->geo, g, &copy, copy_why, sizeof(copy_why)))
+			continue;
+		if (problem(f, DESC_FROM_BACKUP, (struct where){.group = g, .block = block, .str = why})) {
+			f->desc[g].block_bitmap = copy.block_bitmap;
+			f->desc[g].inode_bitmap = copy.inode_bitmap;
+			f->desc[g].inode_table = copy.inode_table;
+			f->desc[g].flags = copy.flags;
+			f->desc[g].itable_unused = copy.itable_unused;
+			f->desc_dirty = true;
+		}
+		return true;
+	}
+	return false;
+}
+
+static bool run_is_in_group(const struct fsck *f, group_t g, fsblk_t block, uint32_t count)
+{
+	fsblk_t first = group_first_block(&f->geo, g);
+	fsblk_t end = first + group_blocks(&f->geo, g);
+
+	return block >= first && block + count <= end;
+}
+
+/* What lies outside its group is marked to be placed anew; a table's files are lost with it. */
+static void check_places(struct fsck *f, group_t g)
+{
+	struct ext_group_desc *d = &f->desc[g];
+	struct where w = {.group = g};
+
+	w.block = le32_get(d->block_bitmap);
+	if (!run_is_in_group(f, g, w.block, 1)) {
+		problem(f, DESC_BLOCK_BITMAP, w);
+		bitmap_set(f->bad_block_bitmaps, g);
+	}
+	w.block = le32_get(d->inode_bitmap);
+	if (!run_is_in_group(f, g, w.block, 1)) {
+		problem(f, DESC_INODE_BITMAP, w);
+		bitmap_set(f->bad_inode_bitmaps, g);
+	}
+	w.block = le32_get(d->inode_table);
+	if (!run_is_in_group(f, g, w.block, f->geo.inode_table_blocks)) {
+		problem(f, DESC_INODE_TABLE, w);
+		bitmap_set(f->bad_tables, g);
+	}
+}
+
+static void check_desc(struct fsck *f, group_t g)
+{
+	struct ext_group_desc *d = &f->desc[g];
+	char why[WHY_BYTES];
+
+	if (le16_get(d->free_blocks_count) > f->geo.blocks_per_group ||
+	    le16_get(d->free_inodes_count) > f->geo.inodes_per_group ||
+	    le16_get(d->used_dirs_count) > f->geo.inodes_per_group) {
+		if (problem(f, DESC_COUNTS, (struct where){.group = g})) {
+			d->free_blocks_count = le16_make(0);
+			d->free_inodes_count = le16_make(0);
+			d->used_dirs_count = le16_make(0);
+			f->desc_dirty = true;
+		}
+	}
+	if ((le16_get(d->flags) & (EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT) ||
+	     le16_get(d->itable_unused)) &&
+	    problem(f, DESC_UNINIT, (struct where){.group = g})) {
+		d->flags = le16_make((uint16_t)(le16_get(d->flags) &
+						~(EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT)));
+		d->itable_unused = le16_make(0);
+		f->desc_dirty = true;
+	}
+	if (group_desc_check(&f->geo, g, d, why, sizeof(why)))
+		take_desc_copy(f, g, why);
+	check_places(f, g);
+}
+
+void super_read_descriptors(struct fsck *f)
+{
+	size_t maps = f->geo.groups_count / 8 + 1;
+	uint8_t block[EXT_BLOCK_SIZE_MAX];
+	group_t g;
+
+	f->desc = fsck_alloc(f, (size_t)f->geo.gdt_blocks * f->geo.block_size);
+	f->bad_tables = fsck_alloc(f, maps);
+	f->bad_block_bitmaps = fsck_alloc(f, maps);
+	f->bad_inode_bitmaps = fsck_alloc(f, maps);
+	for (g = 0; g < f->geo.groups_count; g++) {
+		if (g % f->geo.desc_per_block == 0)
+			fsck_read_block(f, group_desc_location(&f->geo, group_desc_block(&f->geo, g)), block);
+		memcpy(&f->desc[g], block + group_desc_offset(&f->geo, g), sizeof(f->desc[g]));
+	}
+}
+
+/* ---- fields ---- */
+
+/* Extra bytes of inodes that the superblock asks for: 0, or at least the length and the checksum. */
+static bool extra_isize_is_possible(const struct fsck *f, unsigned extra)
+{
+	return extra == 0 || (extra >= 4 && extra % 4 == 0 &&
+			      extra <= f->geo.inode_size - EXT_GOOD_OLD_INODE_SIZE);
+}
+
+static void check_extra_isize(struct fsck *f, le16_t *field)
+{
+	if (f->geo.inode_size == EXT_GOOD_OLD_INODE_SIZE ||
+	    extra_isize_is_possible(f, le16_get(*field)))
+		return;
+	if (problem(f, SUPER_EXTRA_ISIZE, (struct where){.num = le16_get(*field)})) {
+		*field = le16_make(EXT_EXTRA_ISIZE);
+		f->super_dirty = true;
+	}
+}
+
+/* A clock that is off by less than a day is no damage. */
+static bool lies_in_future(const struct fsck *f, uint32_t low, uint8_t high)
+{
+	return (low | (uint64_t)high << 32) > (uint64_t)f->now + DAY_S;
+}
+
+static void check_times(struct fsck *f)
+{
+	struct ext_super *s = &f->super;
+
+	if (lies_in_future(f, le32_get(s->mtime), s->mtime_hi) &&
+	    problem(f, SUPER_MTIME_FUTURE, (struct where){0})) {
+		s->mtime = le32_make(f->now);
+		s->mtime_hi = 0;
+		f->super_dirty = true;
+	}
+	if (lies_in_future(f, le32_get(s->wtime), s->wtime_hi) &&
+	    problem(f, SUPER_WTIME_FUTURE, (struct where){0})) {
+		s->wtime = le32_make(f->now);
+		s->wtime_hi = 0;
+		f->super_dirty = true;
+	}
+}
+
+static void check_uuid(struct fsck *f)
+{
+	static const uint8_t none[16];
+	struct rand rand;
+	unsigned i;
+
+	if (!fsck_may_write(f) || memcmp(f->super.uuid, none, sizeof(none)) != 0 ||
+	    !problem(f, SUPER_NO_UUID, (struct where){0}))
+		return;
+	rand_init(&rand, (uint64_t)f->now << 32 ^ (uintptr_t)f);
+	for (i = 0; i < sizeof(f->super.uuid); i++)
+		f->super.uuid[i] = (uint8_t)rand_below(&rand, 256);
+	f->super.uuid[6] = (uint8_t)((f->super.uuid[6] & 0x0f) | 0x40);
+	f->super.uuid[8] = (uint8_t)((f->super.uuid[8] & 0x3f) | 0x80);
+	f->super_dirty = true;
+	f->backups_dirty = true;
+}
+
+static void check_hash_sign(struct fsck *f)
+{
+	uint32_t flags = le32_get(f->super.flags);
+
+	if (!fsck_may_write(f) || !f->geo.has_dir_index ||
+	    flags & (EXT_FLAGS_SIGNED_HASH | EXT_FLAGS_UNSIGNED_HASH) ||
+	    !problem(f, SUPER_HASH_UNSET, (struct where){0}))
+		return;
+	f->super.flags = le32_make(flags | EXT_FLAGS_SIGNED_HASH);
+	f->super_dirty = true;
+}
+
+void super_check_fields(struct fsck *f)
+{
+	struct ext_super *s = &f->super;
+	group_t g;
+
+	if (le32_get(s->r_blocks_count) > f->geo.blocks_count / 2 &&
+	    problem(f, SUPER_RESERVED_TOO_MANY, (struct where){.num = le32_get(s->r_blocks_count),
+							       .num2 = f->geo.blocks_count})) {
+		s->r_blocks_count = le32_make((uint32_t)(f->geo.blocks_count / 20));
+		f->super_dirty = true;
+	}
+	if ((le32_get(s->free_blocks_count) > f->geo.blocks_count ||
+	     le32_get(s->free_inodes_count) > f->geo.inodes_count) &&
+	    problem(f, SUPER_FREE_IMPOSSIBLE, (struct where){.num = le32_get(s->free_blocks_count),
+							     .num2 = le32_get(s->free_inodes_count)}))
+		f->super_dirty = true;	/* pass 5 counts them */
+	check_extra_isize(f, &s->min_extra_isize);
+	check_extra_isize(f, &s->want_extra_isize);
+	for (g = 0; g < f->geo.groups_count; g++)
+		check_desc(f, g);
+	check_uuid(f);
+	check_times(f);
+	check_hash_sign(f);
+}
+
+/* ---- copies ---- */
+
+/* What a copy must share with the superblock, as e2fsck takes it. */
+static bool copy_differs(const struct ext_super *a, const struct ext_super *b)
+{
+	const uint32_t ro_compat = EXT_RO_COMPAT_LARGE_FILE;
+	const uint32_t incompat = EXT_INCOMPAT_RECOVER;
+
+	return le32_get(a->feature_compat) != le32_get(b->feature_compat) ||
+	       (le32_get(a->feature_incompat) ^ le32_get(b->feature_incompat)) & ~incompat ||
+	       (le32_get(a->feature_ro_compat) ^ le32_get(b->feature_ro_compat)) & ~ro_compat ||
+	       le32_get(a->blocks_count) != le32_get(b->blocks_count) ||
+	       le32_get(a->inodes_count) != le32_get(b->inodes_count) ||
+	       memcmp(a->uuid, b->uuid, sizeof(a->uuid)) != 0;
+}
+
+/* The first group behind 0 whose copy differs or cannot be one; 0: all are well. */
+static group_t first_different_copy(struct fsck *f, bool only_first)
+{
+	struct ext_super copy;
+	group_t g;
+
+	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count;
+	     g = super_next_group(&f->geo, g)) {
+		if (store_read_bytes(&f->store, super_location(&f->geo, g), &copy, sizeof(copy)))
+			continue;
+		if (only_first && !super_has_magic(&copy))
+			continue;
+		if (!super_has_magic(&copy) || copy_differs(&f->super, &copy))
+			return g;
+		if (only_first)
+			break;
+	}
+	return 0;
+}
+
+bool super_backups_differ(struct fsck *f)
+{
+	return first_different_copy(f, true) != 0;
+}
+
+void super_check_backups(struct fsck *f)
+{
+	group_t g;
+
+	if (!fsck_may_write(f) || f->backups_dirty)
+		return;
+	g = first_different_copy(f, false);
+	if (g && problem(f, SUPER_BACKUPS_DIFFER, (struct where){.group = g}))
+		f->backups_dirty = true;
+}
+
+/* ---- writing ---- */
+
+static void write_desc_block(struct fsck *f, fsblk_t block, uint32_t index)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX] = {0};
+	group_t first = index * f->geo.desc_per_block;
+	group_t count = min(f->geo.groups_count - first, f->geo.desc_per_block);
+
+	memcpy(bytes, &f->desc[first], count * sizeof(f->desc[0]));
+	fsck_write_block(f, block, bytes);
+}
+
+static void write_descriptors(struct fsck *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->geo.gdt_blocks; i++)
+		write_desc_block(f, group_desc_location(&f->geo, i), i);
+}
+
+static void write_copies(struct fsck *f)
+{
+	struct ext_super copy = f->super;
+	struct group_head head;
+	group_t g;
+	uint32_t i;
+
+	copy.state = le16_make((uint16_t)(le16_get(copy.state) & ~EXT_VALID_FS));
+	for (g = 1; g < f->geo.groups_count; g++) {
+		head = group_head(&f->geo, g);
+		copy.block_group_nr = le16_make((uint16_t)g);
+		if (head.has_super && store_write_bytes(&f->store, super_location(&f->geo, g), &copy,
+							sizeof(copy)))
+			fsck_fail(f, "writing a copy of the superblock", -EIO);
+		for (i = 0; i < head.gdt_blocks; i++)
+			write_desc_block(f, head.gdt + i, head.gdt_index + i);
+	}
+}
+
+void super_write(struct fsck *f, uint16_t state)
+{
+	int err;
+
+	if (!fsck_may_write(f))
+		return;
+	fsck_begin_changes(f);
+	if (f->desc_dirty)
+		write_descriptors(f);
+	if (f->backups_dirty)
+		write_copies(f);
+	fsck_flush(f);		/* the superblock calls valid only what is durable */
+	f->super.state = le16_make(state);
+	f->super.wtime = le32_make(f->now);
+	f->super.wtime_hi = 0;
+	err = store_write_bytes(&f->store, EXT_SUPER_OFFSET, &f->super, sizeof(f->super));
+	if (err)
+		fsck_fail(f, "writing the superblock", err);
+	fsck_flush(f);
+	f->desc_dirty = f->super_dirty = f->backups_dirty = false;
+}

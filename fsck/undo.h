@@ -1,0 +1,29 @@
+/*
+ * fsck/undo.h - what was there before a repair, so that it can be brought back.
+ *
+ * Purpose     Every block that a repair overwrites goes to a file first. Applying the file writes
+ *             the old bytes back, last change first, and the image is as it was.
+ * Ownership   undo_create() makes, undo_close() frees. The file belongs to the user.
+ * Locking     One thread.
+ * Invariants  U1  A record is durable after undo_sync(); a torn last record is found by its sum and
+ *                 belongs to a write that never began.
+ * Units       Bytes.
+ * Errors      0 or negative errno; -EUCLEAN: not such a file, or of an image of another size.
+ */
+#ifndef FSCK_UNDO_H
+#define FSCK_UNDO_H
+
+#include "base/types.h"
+
+struct undo;
+
+/* Makes a new file; -EEXIST if there is one, because an older record must not be lost. */
+int undo_create(const char *path, uint64_t image_bytes, struct undo **ret) must_check;
+void undo_close(struct undo *u);	/* NULL is harmless */
+int undo_record(struct undo *u, uint64_t offset, const void *old, uint32_t len) must_check;
+int undo_sync(struct undo *u) must_check;
+
+/* Writes the old bytes back to the open image; *ret_records is how many there were. */
+int undo_apply(const char *path, int image_fd, uint64_t image_bytes, uint64_t *ret_records) must_check;
+
+#endif
