@@ -43,10 +43,11 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libextant.a
 MKFS_SRC := $(wildcard mkfs/*.c)
 FSCK_SRC := $(wildcard fsck/*.c)
-# mkfs has no room in src/, but its plan is tested like one where layout is there.
-UNIT_ROOMS := $(ROOMS) $(if $(filter layout,$(ROOMS)),mkfs)
-UNIT_SRC := $(sort $(foreach r,$(UNIT_ROOMS),$(wildcard tests/unit/$(r)/test_*.c)))
-UNIT_OBJ_MKFS = $(if $(filter mkfs,$(UNIT_ROOMS)),$(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))))
+# Each room's unit tests are a program of their own: their fixtures need not know each other's names.
+# mkfs and fsck have no room in src/, but are tested like one where what they rest on is there.
+UNIT_ROOMS := $(ROOMS) $(if $(filter layout,$(ROOMS)),mkfs) $(if $(filter journal,$(ROOMS)),fsck)
+UNIT_ROOMS := $(foreach r,$(UNIT_ROOMS),$(if $(wildcard tests/unit/$(r)/*.c),$(r)))
+UNIT       := $(UNIT_ROOMS:%=$(BUILD)/tests/unit-%)
 FS_SRC   := $(wildcard tests/fs/*.c)
 HARN_SRC := $(wildcard tests/harness/*.c)
 obj = $(1:%.c=$(BUILD)/obj/%.o)
@@ -85,9 +86,17 @@ $(BUILD)/bin/fsck.extant: $(call obj,$(FSCK_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/tests/unit: $(call obj,$(UNIT_SRC)) $(call obj,tests/harness/runner.c) $(UNIT_OBJ_MKFS) $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
+# What unit tests link besides their room's library: parts of mkfs or fsck, fakes of a lower room.
+UNIT_mkfs = $(filter-out mkfs/main.c,$(MKFS_SRC))
+UNIT_fsck = $(filter-out fsck/main.c,$(FSCK_SRC))
+UNIT_drivers = tests/unit/block/test_fakedisk.c
+UNIT_fuse = tests/unit/vfs/test_fakefs.c
+define unit_rule
+$(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)) tests/harness/runner.c) $(LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(CHECKLIBS) $$(LDLIBS)
+endef
+$(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rule,$(r))))
 
 $(BUILD)/tests/fs: $(call obj,$(FS_SRC)) $(call obj,$(HARN_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
 	@mkdir -p $(@D)
@@ -120,15 +129,15 @@ demo: deps
 ## tools: build the small programs that the mount tests and the benchmark use
 tools: $(TOOLS)
 
-## unit: build and run the unit tests of ROOMS
-unit: $(BUILD)/tests/unit
-	$(BUILD)/tests/unit
+## unit: build and run the unit tests of ROOMS (one of them: build/tests/unit-ROOM -s SUITE)
+unit: $(UNIT)
+	@tests/harness/check.sh $(UNIT)
 
 ## fs: build and run the tests of the whole stack in one process
 fs: $(BUILD)/tests/fs
 	$(BUILD)/tests/fs
 
-programs: $(BIN) $(TOOLS) $(BUILD)/tests/unit $(BUILD)/tests/fs
+programs: $(BIN) $(TOOLS) $(UNIT) $(BUILD)/tests/fs
 
 # The check build has its own directory, so that `make` and `make check` do not undo each other.
 CHECK := $(BUILD)/check
@@ -142,7 +151,7 @@ QUICK_SH := $(filter %/smoke.sh %/exit.sh %/semantics.sh,$(MOUNT_SH))
 ## check: unit, fs, mkfs and quick mount tests of the check build; the last line is the total
 check: deps
 	+@$(CHECK_MAKE) programs
-	@BUILD=$(CHECK) tests/harness/check.sh $(CHECK)/tests/unit $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
+	@BUILD=$(CHECK) tests/harness/check.sh $(UNIT_ROOMS:%=$(CHECK)/tests/unit-%) $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
 
 ## check-mount: every test that mounts through the kernel (tests/mount)
 check-mount: deps
@@ -161,7 +170,7 @@ ubsan: SAN_NAME := undefined
 tsan: SAN_NAME := thread
 asan ubsan tsan: deps
 	+@$(MAKE) $(JOBS) --no-print-directory BUILD=$(BUILD)/$@ DEBUG=1 SAN=$(SAN_NAME) programs
-	@BUILD=$(BUILD)/$@ tests/harness/check.sh $(BUILD)/$@/tests/unit $(BUILD)/$@/tests/fs
+	@BUILD=$(BUILD)/$@ tests/harness/check.sh $(UNIT_ROOMS:%=$(BUILD)/$@/tests/unit-%) $(BUILD)/$@/tests/fs
 
 SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c) $(MKFS_SRC) $(FSCK_SRC))
 HEADERS := $(sort $(wildcard include/*/*.h))

@@ -149,7 +149,7 @@ static void assert_holder_is_named(bool forks)
 	pid_t pid = start_holder(FILELOCK_EXCLUSIVE, forks, &end);
 
 	ck_assert_int_eq(take(fd, FILELOCK_EXCLUSIVE), -EBUSY);
-	snprintf(expected, sizeof(expected), "disk.img is in use by process %d (unit)", pid);
+	snprintf(expected, sizeof(expected), "disk.img is in use by process %d (%s)", pid, program_invocation_short_name);
 	ck_assert_str_eq(why, expected);
 	ck_assert_int_eq(take(fd, FILELOCK_SHARED), -EBUSY);
 	ck_assert_str_eq(why, expected);
