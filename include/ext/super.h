@@ -27,6 +27,11 @@ struct ext_mount_config {
 	enum atime_mode atime_mode;
 	bool is_sync;
 	bool has_bsd_groups, has_minix_df;
+	bool may_replay_read_only;	/* the disk keeps writes to itself (cowdisk): replay even if read-only */
+	bool is_data_writeback;		/* -o data=writeback: new blocks may show old content after a crash */
+	bool no_barrier;		/* -o nobarrier: the disk has no volatile cache */
+	bool no_journal_checksum;
+	uint32_t commit_interval_ms;	/* 0: the default, 5000 */
 	const char *mounted_on;		/* recorded in the superblock; may be NULL */
 	uint64_t seed;			/* inode generations; 0: from the system */
 };

@@ -118,6 +118,9 @@ struct journal_recovery {
  */
 int journal_recover(struct journal *j, struct journal_recovery *ret) must_check;
 
+/* Empties the log without replaying it; later transactions get tids that it never used. */
+int journal_wipe(struct journal *j) must_check;
+
 /* The log is empty and changes may begin. */
 int journal_start(struct journal *j) must_check;
 /* Commits, writes all home and leaves an empty log, unless it was aborted or never started. */

@@ -20,6 +20,7 @@
 #include "base/assert.h"
 #include "base/bitmap.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "error.h"
 #include "group.h"
 
@@ -46,11 +47,15 @@ void balloc_init(struct ext *fs)
 {
 	mutex_init(&fs->reserve_lock, RANK_RESERVE, "reserve");
 	rbtree_init(&fs->reserves, window_cmp);
+	mutex_init(&fs->freed_lock, RANK_RESERVE, "freed blocks");
+	list_init(&fs->freed);
 }
 
 void balloc_done(struct ext *fs)
 {
 	must(rbtree_first(&fs->reserves) == NULL);
+	must(list_empty(&fs->freed));
+	mutex_done(&fs->freed_lock);
 	mutex_done(&fs->reserve_lock);
 }
 
@@ -211,11 +216,105 @@ static uint32_t choose_bits(const struct search *s, const struct alloc_request *
 	return found;
 }
 
+/* ---- freed, but not durably ---- */
+
+struct freed_run {
+	struct list link;
+	tid_t tid;
+	group_t group;
+	grpblk_t bit;
+	uint32_t count;
+};
+
+/* Keeps the blocks from being given away until the handle's transaction is durable (J6). */
+static int hold_freed(struct handle *h, struct ext *fs, group_t g, grpblk_t bit, uint32_t count)
+{
+	struct ext_group *group = &fs->groups[g];
+	struct freed_run *run;
+	int err = 0;
+
+	if (!h->journal)
+		return 0;
+	run = mem_alloc(sizeof(*run));
+	if (!run)
+		return -ENOMEM;
+	*run = (struct freed_run){.tid = handle_tid(h), .group = g, .bit = bit, .count = count};
+	mutex_lock(&fs->freed_lock);
+	if (!group->freed)
+		group->freed = mem_zalloc(fs->geo.block_size);
+	if (group->freed) {
+		group->nr_freed += count - (uint32_t)bitmap_count_set(group->freed, bit, bit + count);
+		bitmap_set_range(group->freed, bit, count);
+		list_add_tail(&fs->freed, &run->link);
+		fs->nr_freed += count;
+	} else {
+		mem_free(run);
+		err = -ENOMEM;
+	}
+	mutex_unlock(&fs->freed_lock);
+	return err;
+}
+
+static void release_run(struct ext *fs, struct freed_run *run)
+{
+	struct ext_group *group = &fs->groups[run->group];
+
+	group->nr_freed -= (uint32_t)bitmap_count_set(group->freed, run->bit, run->bit + run->count);
+	bitmap_clear_range(group->freed, run->bit, run->count);
+	if (group->nr_freed == 0) {
+		mem_free(group->freed);
+		group->freed = NULL;
+	}
+	fs->nr_freed -= run->count;
+	list_del(&run->link);
+	mem_free(run);
+}
+
+void balloc_release_freed(struct ext *fs, tid_t tid)
+{
+	mutex_lock(&fs->freed_lock);
+	while (!list_empty(&fs->freed)) {
+		struct freed_run *run = list_first(&fs->freed, struct freed_run, link);
+
+		if (!tid_geq(tid, run->tid))
+			break;
+		release_run(fs, run);
+	}
+	mutex_unlock(&fs->freed_lock);
+}
+
+void balloc_release_all_freed(struct ext *fs)
+{
+	mutex_lock(&fs->freed_lock);
+	while (!list_empty(&fs->freed))
+		release_run(fs, list_first(&fs->freed, struct freed_run, link));
+	mutex_unlock(&fs->freed_lock);
+}
+
+/* The bitmap to search: the disk's, with what was freed but not durably so set in `merged`. */
+static const void *searchable(struct ext *fs, group_t g, const void *bitmap, uint64_t *merged)
+{
+	const struct ext_group *group = &fs->groups[g];
+	const void *found = bitmap;
+
+	mutex_lock(&fs->freed_lock);
+	if (group->freed) {
+		const uint64_t *words = bitmap, *freed = (const uint64_t *)(const void *)group->freed;
+
+		for (unsigned i = 0; i < fs->geo.block_size / sizeof(*merged); i++)
+			merged[i] = words[i] | freed[i];
+		found = merged;
+	}
+	mutex_unlock(&fs->freed_lock);
+	return found;
+}
+
 /* Tries one group. 0 with *ret_count 0 when it has nothing for us. */
 static int alloc_in_group(struct handle *h, struct ext *fs, group_t g, const struct alloc_request *r,
 			  uint32_t count, enum window_use use, fsblk_t *ret_first, uint32_t *ret_count)
 {
 	struct search s = {.fs = fs, .group = g, .base = group_first_block(&fs->geo, g)};
+	uint64_t merged[EXT_BLOCK_SIZE_MAX / sizeof(uint64_t)];
 	struct buffer *bitmap;
 	uint32_t bit = 0, found;
 	int err;
@@ -231,7 +330,7 @@ static int alloc_in_group(struct handle *h, struct ext *fs, group_t g, const str
 	err = meta_begin(h, bitmap);
 	if (err)
 		goto out_put;
-	s.bitmap = buffer_data(bitmap);
+	s.bitmap = searchable(fs, g, buffer_data(bitmap), merged);
 	s.end = group_blocks(&fs->geo, g);
 	s.from = r->goal >= s.base && r->goal < s.base + s.end ? (uint32_t)(r->goal - s.base) : 0;
 	found = choose_bits(&s, r, count, use, &bit);
@@ -311,7 +410,9 @@ static int free_in_group(struct handle *h, struct ext *fs, inr_t ino, group_t g,
 
 	if (err)
 		return err;
-	err = meta_begin(h, bitmap);
+	err = hold_freed(h, fs, g, block_in_group(&fs->geo, first), count);
+	if (!err)
+		err = meta_begin(h, bitmap);
 	if (err)
 		goto out_put;
 	used = clear_used(buffer_data(bitmap), block_in_group(&fs->geo, first), count);

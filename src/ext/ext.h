@@ -23,6 +23,7 @@
 #include "cache/buffer.h"
 #include "ext/super.h"
 #include "journal/handle.h"
+#include "journal/journal.h"
 #include "layout/format.h"
 #include "layout/geometry.h"
 #include "layout/inode.h"
@@ -57,6 +58,8 @@ struct ext_group {
 	/* [group lock to change]; whoever chooses a group reads them without, and looks again inside it */
 	_Atomic uint32_t free_blocks, free_inodes, used_dirs;
 	_Atomic uint32_t flags;
+	uint8_t *freed;			/* NULL, or a bitmap of the blocks in fs->freed [freed_lock] */
+	uint32_t nr_freed;		/* bits set in it [freed_lock] */
 };
 
 /* Blocks that one growing file has marked as its own, in memory only: [first, last], last 0 if none. */
@@ -75,6 +78,7 @@ struct ext {
 	struct ext_mount_config config;
 	struct journal *journal;	/* NULL: metadata goes home by write-back alone */
 	uint64_t overhead_blocks;
+	uint64_t journal_blocks;	/* of the log: nobody's to have */
 	uint64_t reserved_blocks;
 	uid_t resuid;
 	gid_t resgid;
@@ -101,6 +105,11 @@ struct ext {
 
 	struct mutex reserve_lock;	/* RANK_RESERVE */
 	struct rbtree reserves;
+
+	/* Blocks that were freed, and not durably so yet: not to be given away (JOURNAL.md J6). */
+	struct mutex freed_lock;	/* RANK_RESERVE */
+	struct list freed;		/* struct freed_run, oldest first [freed_lock] */
+	_Atomic uint64_t nr_freed;	/* blocks in it */
 
 	struct mutex state_lock;	/* RANK_LEAF: what follows */
 	struct rand rand;		/* inode generations */
@@ -138,6 +147,9 @@ struct ext_inode_info {
 	lblk_t dir_room_hint;		/* blocks before it have no room [inode lock] */
 
 	struct list orphan_link;	/* [orphan_lock] */
+	struct journal_inode ordered;	/* the journal's */
+	_Atomic tid_t sync_tid;		/* the last transaction that changed it: fsync waits for that */
+	_Atomic tid_t datasync_tid;	/* the last one without which its data cannot be read */
 };
 
 static inline struct ext *ext_of_super(struct super *sb)

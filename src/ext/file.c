@@ -11,6 +11,7 @@
 #include "cred.h"
 #include "dir.h"
 #include "error.h"
+#include "log.h"
 #include "sync.h"
 #include "truncate.h"
 
@@ -21,12 +22,20 @@ static int ext_read(struct inode *inode, uint64_t pos, size_t len, struct filema
 
 static ssize_t ext_write(struct inode *inode, uint64_t pos, const void *from, size_t len, const struct cred *cred)
 {
-	int err = ext_may_write(ext_of(inode));
+	struct ext *fs = ext_of(inode);
+	ssize_t done = 0, n;
+	unsigned tries = 0;
+	int err = ext_may_write(fs);
 
 	if (err)
 		return err;
-	return filemap_write(&inode->mapping, pos, from, len, inode->attr.size_bytes,
-			     ext_may_use_reserved(ext_of(inode), cred));
+	do {
+		n = filemap_write(&inode->mapping, pos + (size_t)done, (const char *)from + done, len - (size_t)done,
+				  inode->attr.size_bytes, ext_may_use_reserved(fs, cred));
+		if (n > 0)
+			done += n;
+	} while ((size_t)done < len && log_frees_space(fs, n < 0 ? (int)n : -ENOSPC, &tries));
+	return done ? done : n;
 }
 
 /* Goes run by run from pos on until one of the wanted kind; the end of the file is a hole. */

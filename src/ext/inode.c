@@ -15,6 +15,7 @@
 #include "error.h"
 #include "group.h"
 #include "ialloc.h"
+#include "log.h"
 #include "mapping.h"
 #include "orphan.h"
 #include "truncate.h"
@@ -31,6 +32,7 @@ struct inode *ext_alloc_inode(struct super *sb)
 	rwlock_init(&info->tree_lock, RANK_TREE, "tree");
 	mutex_init(&info->run_lock, RANK_LEAF, "runs");
 	list_init(&info->orphan_link);
+	journal_inode_init(&info->ordered);
 	balloc_init_window(info);
 	return &info->vfs;
 }
@@ -143,35 +145,78 @@ static void give_fields(struct inode *inode, struct inode_fields *f)
 	memcpy(f->block, info->block, sizeof(f->block));
 }
 
-int ext_read_inode(struct inode *inode)
+/* Decoded and checked. -ESTALE when it is not in use. */
+static int read_fields(struct inode *inode, struct inode_fields *f)
 {
 	struct ext *fs = ext_of(inode);
-	struct inode_fields f;
 	struct buffer *b;
 	char why[160];
 	unsigned offset;
 	int err;
 
-	if (!inode_nr_is_user(&fs->geo, inode->ino))
-		return -ESTALE;
 	err = table_block(fs, inode->ino, &b, &offset);
 	if (err)
 		return err;
 	buffer_lock(b);
-	inode_decode(&fs->geo, (uint8_t *)buffer_data(b) + offset, &f);
+	inode_decode(&fs->geo, (uint8_t *)buffer_data(b) + offset, f);
 	buffer_unlock(b);
-	err = inode_check(&fs->geo, inode->ino, &f, why, sizeof(why));
+	err = inode_check(&fs->geo, inode->ino, f, why, sizeof(why));
 	if (err == -EUCLEAN)
 		err = ext_error(fs, inode->ino, buffer_block(b), "%s", why);
-	else if (!err && f.links == 0 && !fs->is_recovering)
+	else if (!err && f->links == 0 && !fs->is_recovering)
 		err = -ESTALE;	/* deleted; only an orphan's clean-up may look at it */
 	buffer_put(b);
+	return err;
+}
+
+int ext_read_inode(struct inode *inode)
+{
+	struct ext *fs = ext_of(inode);
+	struct ext_inode_info *info = info_of(inode);
+	struct inode_fields f;
+	int err;
+
+	if (!inode_nr_is_user(&fs->geo, inode->ino))
+		return -ESTALE;
+	err = read_fields(inode, &f);
 	if (err)
 		return err;
 	take_fields(inode, &f);
-	info_of(inode)->is_allocated = true;
+	info->is_allocated = true;
+	/* It may have changed and been let go a moment ago: an fsync then waits for what runs now. */
+	if (fs->journal)
+		info->sync_tid = info->datasync_tid = journal_current_tid(fs->journal);
 	set_ops(inode);
 	return 0;
+}
+
+int ext_read_reserved(struct ext *fs, inr_t ino, struct inode **ret_inode)
+{
+	struct inode *inode;
+	struct inode_fields f;
+	int err;
+
+	if (!inode_nr_is_valid(&fs->geo, ino))
+		return -EUCLEAN;
+	inode = ext_alloc_inode(&fs->sb);
+	if (!inode)
+		return -ENOMEM;
+	inode->ino = ino;
+	err = read_fields(inode, &f);
+	if (!err && !S_ISREG(f.mode))
+		err = -EUCLEAN;
+	if (err) {
+		ext_free_inode(inode);
+		return err == -ESTALE ? -EUCLEAN : err;
+	}
+	take_fields(inode, &f);
+	*ret_inode = inode;
+	return 0;
+}
+
+void ext_free_reserved(struct inode *inode)
+{
+	ext_free_inode(inode);
 }
 
 /* A file above 2 GiB needs the large_file feature, which revision-1 file systems gain on demand. */
@@ -214,6 +259,8 @@ static int write_fields(struct handle *h, struct inode *inode, bool is_new)
 		goto out_put;
 	bytes = (uint8_t *)buffer_data(b) + offset;
 	give_fields(inode, &f);
+	if (h->journal)
+		info_of(inode)->sync_tid = handle_tid(h);
 	if (is_new)
 		memset(bytes, 0, fs->geo.inode_size);
 	needs_large_file = inode_encode(&fs->geo, &f, bytes);
@@ -343,7 +390,7 @@ static int delete_inode(struct inode *inode)
 	inode->attr.size_bytes = 0;
 	err = ext_free_range(&h, inode, 0, fs->geo.max_file_blocks);
 	err = first_error(err, ext_xattr_release(&h, inode));
-	err = first_error(err, handle_extend(&h, CREDITS_ORPHAN + CREDITS_NEW_INODE));
+	err = first_error(err, log_ensure(&h, inode, CREDITS_ORPHAN + CREDITS_NEW_INODE));
 	err = first_error(err, orphan_del(&h, inode));
 	info_of(inode)->dtime = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
 	err = first_error(err, ext_inode_write(&h, inode));
@@ -381,6 +428,8 @@ void ext_evict_inode(struct inode *inode)
 		log_error_limited("%s: inode %u: %s while it was let go", disk_name(fs->sb.disk),
 				  inode->ino, strerror(-err));
 	leave_orphans(fs, info);
+	if (fs->journal)
+		journal_inode_forget(fs->journal, &info->ordered);
 	balloc_drop_window(fs, info);
 	mapping_done(&inode->mapping);
 }

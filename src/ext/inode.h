@@ -25,6 +25,13 @@ bool ext_inode_has_tree(const struct inode *inode);
 int ext_inode_new(struct handle *h, struct inode *dir, const struct new_inode *wish, uint32_t nlink,
 		  struct inode **ret_inode) must_check;
 
+/*
+ * An inode that no name leads to (the journal's), outside the vfs's table and only for looking at;
+ * not checked further than inode_check() does. Given back with ext_free_reserved().
+ */
+int ext_read_reserved(struct ext *fs, inr_t ino, struct inode **ret_inode) must_check;
+void ext_free_reserved(struct inode *inode);
+
 /* super_ops */
 struct inode *ext_alloc_inode(struct super *sb);
 void ext_free_inode(struct inode *inode);

@@ -42,13 +42,25 @@ static int write_begin(struct mapping *m, struct mapping_write *w)
 	h = mem_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
-	err = handle_start(ext_of(inode)->journal, CREDITS_BRANCH + CREDITS_INODE, h);
+	err = handle_start(ext_of(inode)->journal, 2 * CREDITS_BRANCH + CREDITS_INODE, h);
 	if (err) {
 		mem_free(h);
 		return err;
 	}
 	w->owner = h;
 	return 0;
+}
+
+/* J2: their data is durable before the transaction is; and an fdatasync needs the transaction. */
+static void note_new_blocks(struct handle *h, struct inode *inode)
+{
+	struct ext_inode_info *info = info_of(inode);
+
+	if (!h->journal)
+		return;
+	info->datasync_tid = handle_tid(h);
+	if (!ext_of(inode)->config.is_data_writeback)
+		handle_add_ordered(h, &info->ordered);
 }
 
 /* Gives blocks to the pages from pages[0] on that have none; *ret_nr pages were served. */
@@ -64,6 +76,8 @@ static int map_some(struct inode *inode, struct mapping_write *w, struct page **
 	err = blockmap_alloc(h, inode, pages[0]->index, nr, w->may_use_reserved, &run);
 	if (err)
 		return err;
+	if (run.is_new)
+		note_new_blocks(h, inode);
 	for (uint32_t i = 0; i < run.count; i++) {
 		pages[i]->block = run.block + i;
 		if (run.is_new)
@@ -102,8 +116,11 @@ static int write_end(struct mapping *m, struct mapping_write *w, uint64_t writte
 	int err = 0;
 
 	mutex_lock(&inode->attr_lock);
-	if (written && w->pos + written > inode->attr.size_bytes)
+	if (written && w->pos + written > inode->attr.size_bytes) {
 		inode->attr.size_bytes = w->pos + written;
+		if (h->journal)
+			info_of(inode)->datasync_tid = handle_tid(h);
+	}
 	mutex_unlock(&inode->attr_lock);
 	if (written)
 		attr_touch(inode, SETATTR_MTIME | SETATTR_CTIME);

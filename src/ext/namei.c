@@ -16,6 +16,7 @@
 #include "dir.h"
 #include "error.h"
 #include "inode.h"
+#include "log.h"
 #include "orphan.h"
 #include "symlink.h"
 #include "sync.h"
@@ -98,8 +99,8 @@ static int make_named(struct handle *h, struct inode *dir, const struct name *na
 	return err;
 }
 
-static int ext_create(struct inode *dir, const struct name *name, const struct new_inode *wish,
-		      struct inode **ret_inode)
+static int create_once(struct inode *dir, const struct name *name, const struct new_inode *wish,
+		       struct inode **ret_inode)
 {
 	bool is_device = S_ISCHR(wish->mode) || S_ISBLK(wish->mode);
 	struct inode *inode = NULL;
@@ -127,6 +128,18 @@ static int ext_create(struct inode *dir, const struct name *name, const struct n
 	return err;
 }
 
+static int ext_create(struct inode *dir, const struct name *name, const struct new_inode *wish,
+		      struct inode **ret_inode)
+{
+	unsigned tries = 0;
+	int err;
+
+	do
+		err = create_once(dir, name, wish, ret_inode);
+	while (log_frees_space(ext_of(dir), err, &tries));
+	return err;
+}
+
 static int ext_tmpfile(struct inode *dir, const struct new_inode *wish, struct inode **ret_inode)
 {
 	struct inode *inode = NULL;
@@ -150,7 +163,7 @@ static int ext_tmpfile(struct inode *dir, const struct new_inode *wish, struct i
 
 /* ---- linking and removing ---- */
 
-static int ext_link(struct inode *dir, const struct name *name, struct inode *inode)
+static int link_once(struct inode *dir, const struct name *name, struct inode *inode)
 {
 	struct handle h;
 	int err = start(dir, CREDITS_DIR_ADD + CREDITS_INODE + CREDITS_ORPHAN, &h);
@@ -166,6 +179,17 @@ static int ext_link(struct inode *dir, const struct name *name, struct inode *in
 		err = orphan_del(&h, inode);
 out_stop:
 	return ext_finish_names(dir, first_error(err, handle_stop(&h)));
+}
+
+static int ext_link(struct inode *dir, const struct name *name, struct inode *inode)
+{
+	unsigned tries = 0;
+	int err;
+
+	do
+		err = link_once(dir, name, inode);
+	while (log_frees_space(ext_of(dir), err, &tries));
+	return err;
 }
 
 /* The inode lost a name; without any it becomes an orphan. */
@@ -330,7 +354,7 @@ static int move(struct handle *h, const struct rename *r, const struct dir_slot 
 	return err ? err : touch_moved(h, r->inode);
 }
 
-static int ext_rename(const struct rename *r)
+static int rename_once(const struct rename *r)
 {
 	struct dir_slot old = {0}, new = {0};
 	bool exchanges = r->flags & RENAME_FLAG_EXCHANGE;
@@ -357,6 +381,17 @@ out_put:
 	dir_slot_put(&new);
 	err = ext_finish_names(r->old_dir, err);
 	return r->old_dir == r->new_dir ? err : ext_finish_names(r->new_dir, err);
+}
+
+static int ext_rename(const struct rename *r)
+{
+	unsigned tries = 0;
+	int err;
+
+	do
+		err = rename_once(r);
+	while (log_frees_space(ext_of(r->old_dir), err, &tries));
+	return err;
 }
 
 /* ---- attributes ---- */

@@ -23,9 +23,9 @@
 #include "file.h"
 #include "group.h"
 #include "inode.h"
-#include "journal/format.h"
 #include "layout/feature.h"
 #include "layout/super.h"
+#include "log.h"
 #include "namei.h"
 #include "orphan.h"
 #include "sync.h"
@@ -35,6 +35,7 @@ struct mounting {
 	struct ext *fs;
 	struct disk *disk;
 	struct ext_super super;		/* a copy, before its buffer exists */
+	struct journal *journal;	/* loaded, not started */
 	char *why;
 	size_t why_size;
 };
@@ -100,71 +101,117 @@ static int check_features(struct mounting *m)
 	return 0;
 }
 
-/* ---- the journal, as long as it is only looked at ---- */
-
-/* An inode's fields straight from its table; for inodes that no name leads to. */
-static int read_reserved_inode(struct ext *fs, inr_t ino, struct inode_fields *ret)
+static int open_buffers(struct mounting *m)
 {
-	struct inode_place place = inode_location(&fs->geo, ino, fs->groups[group_of_inode(&fs->geo, ino)].inode_table);
-	struct buffer *b;
-	int err = buffer_read(&fs->buffers, place.block, &b);
-
-	if (err)
-		return err;
-	inode_decode(&fs->geo, (uint8_t *)buffer_data(b) + place.offset, ret);
-	buffer_put(b);
-	return 0;
-}
-
-static int read_journal_super(struct mounting *m, struct journal_super *ret_super)
-{
-	inr_t ino = le32_get(m->super.journal_inum);
 	struct ext *fs = m->fs;
-	struct inode_fields f;
-	struct buffer *b;
+	uint64_t pos = super_position(&fs->config);
 	int err;
 
-	if (!inode_nr_is_valid(&fs->geo, ino))
-		return refuse(m, -EUCLEAN, "the journal inode %u is impossible; run fsck", ino);
-	err = read_reserved_inode(fs, ino, &f);
-	if (err)
-		return refuse(m, err, "cannot read the journal inode");
-	if (!S_ISREG(f.mode) || f.links == 0 || !ext_blocks_are_for_files(fs, f.block[0], 1))
-		return refuse(m, -EUCLEAN, "the journal inode %u is damaged; run fsck", ino);
-	/* The journal's own blocks are not files' to have, and count as overhead. */
-	fs->overhead_blocks += f.size >> fs->geo.block_bits;
-	err = buffer_read(&fs->buffers, f.block[0], &b);
-	if (err)
-		return refuse(m, err, "cannot read the journal superblock in block %u", f.block[0]);
-	memcpy(ret_super, buffer_data(b), sizeof(*ret_super));
-	buffer_put(b);
-	return 0;
+	if (fs->buffers.mapping.block_bytes != fs->geo.block_size)
+		return refuse(m, -EINVAL, "the cache was made for blocks of %u bytes, not of %u",
+			      fs->buffers.mapping.block_bytes, fs->geo.block_size);
+	fs->super_offset = (uint32_t)(pos % fs->geo.block_size);
+	err = buffer_read(&fs->buffers, pos / fs->geo.block_size, &fs->super_buffer);
+	return err ? refuse(m, err, "cannot read the block of the superblock") : 0;
 }
 
-static int check_journal(struct mounting *m)
+/* ---- the journal ---- */
+
+static bool ignores_journal(const struct mounting *m)
+{
+	return !super_has_compat(&m->super, EXT_COMPAT_HAS_JOURNAL) ||
+	       (m->fs->config.is_read_only && m->fs->config.no_load);
+}
+
+static int check_may_replay(struct mounting *m)
 {
 	const struct ext_mount_config *config = &m->fs->config;
-	bool stale_ok = config->is_read_only && config->no_load;
-	struct journal_super js;
+
+	if (disk_limits(m->disk)->is_read_only || (config->is_read_only && !config->may_replay_read_only))
+		return refuse(m, -EBUSY,
+			      "the journal needs recovery, which writes to the image: mount it read-write once, or run "
+			      "e2fsck (-o ro,noload shows the tree without what the journal holds)");
+	return 0;
+}
+
+/* Damage in the middle of the log is remembered on disk, so that every checker looks in full. */
+static void mark_errors(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+
+	if (fs->config.is_read_only)
+		return;
+	buffer_lock(fs->super_buffer);
+	ext_super_of(fs)->state = le16_make(le16_get(ext_super_of(fs)->state) | EXT_ERROR_FS);
+	buffer_mark_dirty(fs->super_buffer);
+	buffer_unlock(fs->super_buffer);
+	ignore(buffer_write(fs->super_buffer), "the mount is refused anyway");
+}
+
+static int replay(struct mounting *m, struct journal *j)
+{
+	const char *name = disk_name(m->disk);
+	struct journal_recovery r;
+	int err = journal_recover(j, &r);
+
+	if (r.is_corrupt) {
+		mark_errors(m);
+		if (!m->fs->config.is_read_only)
+			return refuse(m, -EUCLEAN, "%s; replayed up to it; run fsck, or look with -o ro", r.text);
+		log_warning("%s: %s; this is the tree before it", name, r.text);
+		return 0;
+	}
+	if (err)
+		return refuse(m, err, "recovery of the journal failed: %s", strerror(-err));
+	log_notice("%s: recovered: %u transactions, %u blocks%s", name, r.nr_transactions, r.nr_blocks,
+		   r.was_torn ? "; the last one was cut off and dropped" : "");
+	return 0;
+}
+
+/* The steps that recovery needs, and their undoing: what they read may be older than the log. */
+static int recover_if_needed(struct mounting *m)
+{
+	struct ext *fs = m->fs;
+	struct journal *j = NULL;
 	int err;
 
-	if (!super_has_compat(&m->super, EXT_COMPAT_HAS_JOURNAL) || stale_ok)
+	if (ignores_journal(m) || !super_has_incompat(&m->super, EXT_INCOMPAT_RECOVER))
 		return 0;
-	if (super_has_incompat(&m->super, EXT_INCOMPAT_RECOVER))
-		return refuse(m, -EBUSY,
-			      "the journal needs recovery, which this version does not do: run e2fsck, or mount it once "
-			      "with the kernel (-o ro,noload shows the tree without what the journal holds)");
-	if (le32_get(m->super.journal_inum) == 0)
-		return refuse(m, -EOPNOTSUPP, "an external journal (device %#x) is not supported",
-			      le32_get(m->super.journal_dev));
-	err = read_journal_super(m, &js);
+	err = check_may_replay(m);
 	if (err)
 		return err;
-	if (be32_get(js.header.magic) != JOURNAL_MAGIC)
-		return refuse(m, -EUCLEAN, "the journal superblock has no magic number; run fsck");
-	if (be32_get(js.start) != 0 && !config->is_read_only)
-		return refuse(m, -EBUSY, "the journal holds transactions although needs_recovery is not set: run e2fsck");
-	return 0;
+	err = open_buffers(m);
+	if (!err)
+		err = groups_load(fs, m->why, m->why_size);
+	if (!err)
+		err = log_open(fs, &j, m->why, m->why_size);
+	if (!err)
+		err = replay(m, j);
+	ignore(journal_destroy(j), "it was not started");
+	if (fs->groups || fs->gdt)
+		groups_drop(fs);
+	buffer_put(fs->super_buffer);
+	fs->super_buffer = NULL;
+	fs->free_blocks = fs->free_inodes = fs->used_dirs = 0;
+	buffer_cache_done(&fs->buffers);
+	err = first_error(err, buffer_cache_init(&fs->buffers, fs->sb.cache, fs->sb.disk));
+	return err ? err : read_super(m);
+}
+
+/* A log that needs_recovery does not speak for is dropped, as Linux does. */
+static int open_journal(struct mounting *m)
+{
+	int err;
+
+	if (ignores_journal(m))
+		return 0;
+	err = log_open(m->fs, &m->journal, m->why, m->why_size);
+	if (err || m->fs->config.is_read_only || !journal_needs_recovery(m->journal))
+		return err;
+	if (!super_has_incompat(&m->super, EXT_INCOMPAT_RECOVER))
+		log_warning("%s: a journal that nobody asks to recover is dropped", disk_name(m->disk));
+	err = journal_wipe(m->journal);
+	return err ? refuse(m, err, "the journal cannot be emptied") : 0;
 }
 
 /* ---- building the mount ---- */
@@ -224,20 +271,6 @@ static void done_state(struct ext *fs)
 	mutex_done(&fs->orphan_lock);
 }
 
-static int open_buffers(struct mounting *m)
-{
-	struct ext *fs = m->fs;
-	uint64_t pos = super_position(&fs->config);
-	int err;
-
-	if (fs->buffers.mapping.block_bytes != fs->geo.block_size)
-		return refuse(m, -EINVAL, "the cache was made for blocks of %u bytes, not of %u",
-			      fs->buffers.mapping.block_bytes, fs->geo.block_size);
-	fs->super_offset = (uint32_t)(pos % fs->geo.block_size);
-	err = buffer_read(&fs->buffers, pos / fs->geo.block_size, &fs->super_buffer);
-	return err ? refuse(m, err, "cannot read the block of the superblock") : 0;
-}
-
 static int read_root(struct mounting *m)
 {
 	struct ext *fs = m->fs;
@@ -276,6 +309,11 @@ static void record_errors(struct ext *fs, struct ext_super *super, uint32_t now)
 	mutex_unlock(&fs->state_lock);
 }
 
+static bool super_has_journal(const struct ext_super *super)
+{
+	return super_has_compat(super, EXT_COMPAT_HAS_JOURNAL);
+}
+
 enum super_state { SUPER_IN_USE, SUPER_LEFT };
 
 static void set_super_state(struct ext *fs, struct ext_super *super, enum super_state to)
@@ -290,7 +328,9 @@ static void set_super_state(struct ext *fs, struct ext_super *super, enum super_
 		super->state = le16_make(fs->mount_state);
 		return;
 	}
-	super->state = le16_make(fs->mount_state & (uint16_t)~EXT_VALID_FS);
+	/* With a journal needs_recovery marks it instead; without VALID_FS Linux would warn. */
+	if (!super_has_journal(super))
+		super->state = le16_make(fs->mount_state & (uint16_t)~EXT_VALID_FS);
 	super->mtime = le32_make(now);
 	le16_add(&super->mnt_count, 1);
 	if (fs->config.mounted_on) {
@@ -332,6 +372,12 @@ static int go_read_write(struct mounting *m)
 	err = write_super_state(fs, SUPER_IN_USE);
 	if (err)
 		return refuse(m, err, "cannot mark the file system as in use");
+	if (m->journal) {
+		err = log_start(fs, m->journal, m->why, m->why_size);
+		if (err)
+			return err;
+		m->journal = NULL;	/* the mount's now */
+	}
 	fs->is_recovering = true;
 	err = orphan_cleanup(fs);
 	fs->is_recovering = false;
@@ -343,7 +389,7 @@ static int go_read_write(struct mounting *m)
 static int ext_statfs(struct super *sb, struct statfs_info *ret)
 {
 	struct ext *fs = ext_of_super(sb);
-	uint64_t overhead = fs->config.has_minix_df ? 0 : fs->overhead_blocks;
+	uint64_t overhead = fs->config.has_minix_df ? 0 : fs->overhead_blocks + fs->journal_blocks;
 	uint64_t free = fs->free_blocks;
 	uint64_t id[2];
 
@@ -364,8 +410,10 @@ static int ext_statfs(struct super *sb, struct statfs_info *ret)
 /* Everything but the disk and the cache, which are the mounter's. */
 static void teardown(struct ext *fs)
 {
+	balloc_release_all_freed(fs);
 	if (fs->groups || fs->gdt)
 		groups_drop(fs);
+	ignore(buffer_sync(&fs->buffers), "all that could be written was; what failed was told");
 	buffer_put(fs->super_buffer);
 	buffer_cache_done(&fs->buffers);
 	super_done(&fs->sb);
@@ -383,6 +431,7 @@ static int ext_put_super(struct super *sb)
 	super_drop_inodes(sb);
 	if (!fs->config.is_read_only) {
 		err = ext_sync(sb, true);
+		err = first_error(err, log_stop(fs));
 		/* A state that could not be written stays as it is: in use, so to be checked. */
 		if (!err)
 			err = write_super_state(fs, SUPER_LEFT);
@@ -406,12 +455,14 @@ static const struct super_ops ext_super_ops = {
 static int climb(struct mounting *m)
 {
 	struct ext *fs = m->fs;
-	int err = open_buffers(m);
+	int err = recover_if_needed(m);
 
+	if (!err)
+		err = open_buffers(m);
 	if (!err)
 		err = groups_load(fs, m->why, m->why_size);
 	if (!err)
-		err = check_journal(m);
+		err = open_journal(m);
 	if (!err)
 		err = seed_generations(fs);
 	if (!err)
@@ -446,10 +497,11 @@ int ext_mount(const struct ext_mount_config *config, const struct super_config *
 	if (err)
 		goto out_super;
 	err = climb(&m);
+	ignore(journal_destroy(m.journal), "it was not started");
 	if (err) {
 		inode_put(fs->sb.root);
 		super_drop_inodes(&fs->sb);
-		ignore(buffer_sync(&fs->buffers), "the mount failed already");
+		ignore(log_stop(fs), "the mount failed already");
 		teardown(fs);
 		return err;
 	}

@@ -1,25 +1,48 @@
 /*
- * Durability without a journal: a file's data, then all dirty metadata, then a flush. Metadata is
- * little, and which of it belongs to one file is not recorded anywhere.
+ * What fsync and sync do, with a journal and without.
  */
 #include "sync.h"
+
+#include <errno.h>
 
 #include "block/disk.h"
 #include "cache/cache.h"
 #include "error.h"
 
+/* Metadata is little, and which of it belongs to one file is not recorded anywhere. */
+static int sync_without_journal(struct ext *fs)
+{
+	int err = buffer_sync(&fs->buffers);
+
+	/* What was written is durable from here on: the promise of fsync. */
+	return first_error(err, disk_flush(fs->sb.disk));
+}
+
+/*
+ * The transaction that changed the inode last: its commit flushes the data that was written
+ * before. When it is durable already, only the data needs the flush.
+ */
+static int sync_with_journal(struct ext *fs, tid_t tid)
+{
+	if (journal_is_committed(fs->journal, tid))
+		return disk_flush(fs->sb.disk);
+	return journal_commit_wait(fs->journal, tid);
+}
+
 int ext_fsync(struct inode *inode, bool datasync)
 {
+	struct ext_inode_info *info = info_of(inode);
 	struct ext *fs = ext_of(inode);
 	int err;
 
-	(void)datasync;
 	if (fs->config.is_read_only)
 		return 0;
 	err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
-	err = first_error(err, buffer_sync(&fs->buffers));
-	/* What was written above is durable from here on: the promise of fsync. */
-	return first_error(err, disk_flush(fs->sb.disk));
+	if (!fs->journal)
+		return first_error(err, sync_without_journal(fs));
+	if (journal_is_aborted(fs->journal))
+		return -EIO;
+	return first_error(err, sync_with_journal(fs, datasync ? info->datasync_tid : info->sync_tid));
 }
 
 /* The superblock's totals lag behind the groups' while mounted; a sync brings them up. */
@@ -51,6 +74,8 @@ int ext_sync(struct super *sb, bool wait)
 		return 0;
 	err = write_totals(fs);
 	err = first_error(err, page_cache_sync(sb->cache));
+	if (fs->journal && wait)
+		err = first_error(err, journal_force_commit(fs->journal));
 	if (wait)
 		err = first_error(err, disk_flush(sb->disk));
 	return err;

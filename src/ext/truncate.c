@@ -21,6 +21,7 @@
 #include "group.h"
 #include "inode.h"
 #include "layout/blockpath.h"
+#include "log.h"
 #include "orphan.h"
 #include "cache/filemap.h"
 #include "vfs/attr.h"
@@ -46,12 +47,7 @@ static void subtract_blocks(struct freeing *f, uint64_t nr_blocks)
 /* Room in the log for the next step: extended, or begun anew with the inode written. */
 static int next_step(struct freeing *f)
 {
-	int err = handle_extend(f->h, CREDITS_TRUNCATE_STEP);
-
-	if (err != -EAGAIN)
-		return err;
-	err = ext_inode_write(f->h, f->inode);
-	return first_error(err, handle_restart(f->h, CREDITS_TRUNCATE_STEP));
+	return log_ensure(f->h, f->inode, CREDITS_TRUNCATE_STEP);
 }
 
 /* Damage costs only what it maps; a failing disk ends the walk. */
@@ -284,6 +280,8 @@ static int begin_truncate(struct inode *inode, uint64_t size_bytes, bool shrinks
 		err = orphan_add(&h, inode);
 	if (!err) {
 		set_size(inode, size_bytes);
+		if (h.journal)
+			info_of(inode)->datasync_tid = handle_tid(&h);
 		err = ext_inode_write(&h, inode);
 	}
 	return first_error(err, handle_stop(&h));

@@ -6,6 +6,7 @@
 #include "balloc.h"
 #include "error.h"
 #include "group.h"
+#include "log.h"
 
 static int count_down(struct handle *h, struct ext *fs, inr_t ino, struct buffer *b, bool *ret_was_last)
 {
@@ -41,7 +42,7 @@ int ext_xattr_release(struct handle *h, struct inode *inode)
 	info->file_acl = 0;
 	if (!ext_blocks_are_for_files(fs, block, 1))
 		return ext_error(fs, inode->ino, block, "an attribute block cannot lie there");
-	err = handle_extend(h, CREDITS_ALLOC + 1);
+	err = log_ensure(h, inode, CREDITS_ALLOC + CREDITS_INODE + 1);
 	if (!err)
 		err = buffer_read(&fs->buffers, block, &b);
 	if (err)

@@ -623,3 +623,14 @@ int journal_recover(struct journal *j, struct journal_recovery *ret)
 	/* One tid is left out, so that pieces of a torn transaction can never pass for a later one. */
 	return log_write_super(j, 0, ret->end_tid + 1, BIO_PREFLUSH | BIO_FUA);
 }
+
+int journal_wipe(struct journal *j)
+{
+	struct journal_recovery found = {0};
+	int err;
+
+	if (!journal_needs_recovery(j))
+		return 0;
+	err = scan(j, &found);
+	return err ? err : log_write_super(j, 0, found.end_tid + 1, BIO_PREFLUSH | BIO_FUA);
+}
