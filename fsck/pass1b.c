@@ -14,14 +14,10 @@
 #include "base/bitmap.h"
 #include "tree.h"
 
-enum mode { COUNT, CLONE };
-
 struct owner {
 	struct fsck *f;
 	inr_t ino;
-	enum mode mode;
-	uint64_t nr_shared;	/* claims of this inode that cannot stay */
-	fsblk_t first_shared;
+	bool is_asked, may_clone;	/* the question is put once an inode */
 	bool failed;
 };
 
@@ -57,18 +53,25 @@ static fsblk_t clone(struct owner *o, fsblk_t block)
 	return copy;
 }
 
-static void note_shared(struct owner *o, fsblk_t block)
+static bool may_clone(struct owner *o, fsblk_t block)
 {
-	if (o->nr_shared++ == 0)
-		o->first_shared = block;
+	if (!o->is_asked) {
+		o->is_asked = true;
+		o->may_clone = problem(o->f, DUP_INODE, (struct where){.ino = o->ino, .block = block});
+		o->f->restart |= o->may_clone;
+	}
+	return o->may_clone;
 }
 
-/* May this inode keep the block? In COUNT mode nothing is decided yet. */
-static bool may_keep(struct owner *o, fsblk_t block)
+/* True: the inode has the block from now on. */
+static bool keep(struct owner *o, fsblk_t block)
 {
 	uint64_t bit = block_bit(o->f, block);
 
-	return !bitmap_test(o->f->meta, bit) && !bitmap_test(kept_of(o->f), bit);
+	if (bitmap_test(o->f->meta, bit) || bitmap_test(kept_of(o->f), bit))
+		return false;
+	bitmap_set(kept_of(o->f), bit);
+	return true;
 }
 
 static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
@@ -84,17 +87,11 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 		return TREE_SKIP;
 	if (!is_dup(f, *pointer))
 		return TREE_GO;
-	if (may_keep(o, *pointer)) {
-		if (o->mode == CLONE)
-			bitmap_set(kept_of(f), block_bit(f, *pointer));
+	if (keep(o, *pointer))
 		return TREE_GO;
-	}
-	note_shared(o, *pointer);
-	if (o->mode == CLONE) {
-		copy = clone(o, *pointer);
-		if (copy)
-			*pointer = (uint32_t)copy;
-	}
+	copy = may_clone(o, *pointer) ? clone(o, *pointer) : 0;
+	if (copy)
+		*pointer = (uint32_t)copy;
 	return TREE_SKIP;
 }
 
@@ -123,17 +120,11 @@ static void walk_attributes(struct owner *o, union inode_buf *buf, bool *changed
 	bit = block_bit(f, block);
 	if (bitmap_test(kept_xattr_of(f), bit))
 		return;
-	if (may_keep(o, block)) {
-		if (o->mode == CLONE) {
-			bitmap_set(kept_of(f), bit);
-			bitmap_set(kept_xattr_of(f), bit);
-		}
+	if (keep(o, block)) {
+		bitmap_set(kept_xattr_of(f), bit);
 		return;
 	}
-	note_shared(o, block);
-	if (o->mode != CLONE)
-		return;
-	copy = clone(o, block);
+	copy = may_clone(o, block) ? clone(o, block) : 0;
 	if (copy) {
 		buf->raw.file_acl = le32_make((uint32_t)copy);
 		*changed = true;
@@ -151,7 +142,6 @@ static bool walk_owner(struct owner *o, union inode_buf *buf)
 		tree_walk(&w, &buf->raw);
 		return false;
 	}
-	o->nr_shared = 0;
 	if (tree_exists(o->f, &buf->raw))
 		tree_walk(&w, &buf->raw);
 	walk_attributes(o, buf, &changed);
@@ -160,19 +150,11 @@ static bool walk_owner(struct owner *o, union inode_buf *buf)
 
 static void check_inode(struct fsck *f, inr_t ino)
 {
-	struct owner o = {.f = f, .ino = ino, .mode = COUNT};
-	struct where w = {.ino = ino};
+	struct owner o = {.f = f, .ino = ino};
 	union inode_buf buf;
 
 	if (!fsck_read_inode(f, ino, &buf) || (!le16_get(buf.raw.links_count) && ino >= f->geo.first_ino))
 		return;
-	walk_owner(&o, &buf);
-	w.num = o.nr_shared;
-	w.block = o.first_shared;
-	if (o.nr_shared && !problem(f, DUP_INODE, w))
-		return;
-	f->restart |= o.nr_shared != 0;
-	o.mode = CLONE;
 	if (walk_owner(&o, &buf))
 		fsck_write_inode(f, ino, &buf);
 }

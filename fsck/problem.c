@@ -150,7 +150,7 @@ static const struct row rows[NR_PROBLEMS] = {
 	[INODE_BLOCKS] = {"inode-blocks", "Inode %i counts %n sectors, should be %m.", Q_FIX, PREEN},
 	[DUP_HEADER] = {"blocks-claimed-twice", "Blocks are claimed more than once: looking for their owners.", Q_NONE, 0},
 
-	[DUP_INODE] = {"block-shared", "Inode %i shares %n blocks with other inodes or metadata, the first is %b.", Q_CLONE, 0},
+	[DUP_INODE] = {"block-shared", "Inode %i shares blocks with other inodes or metadata, block %b to begin with.", Q_CLONE, 0},
 	[DUP_CLONE_FAILED] = {"clone-failed", "Inode %i: block %b cannot be cloned (%s).", Q_NONE, LEFT},
 
 	[DIR_HOLE] = {"dir-hole", "Directory inode %i has a hole at block %l.", Q_ALLOCATE, 0},
