@@ -55,7 +55,8 @@ static const struct option_row rows[] = {
 	NUMBER("resuid", resuid, 0, UINT32_MAX - 1, "this user may use reserved blocks"),
 	NUMBER("resgid", resgid, 0, UINT32_MAX - 1, "this group may use reserved blocks"),
 
-	SIZE("cache", cache_bytes, PAGE_CACHE_BYTES_MIN, "memory for pages (default: 1/8 of the machine's, 256M at most)"),
+	SIZE("cache", cache_bytes, PAGE_CACHE_BYTES_MIN,
+	     "memory for pages (default: 1/8 of the machine's, 256M at most)"),
 	NUMBER("dirty", dirty_percent, 1, 90, "writers wait above this share of the cache (40)"),
 	NUMBER("dirty_background", background_percent, 1, 90, "writing back starts above this share (10)"),
 	NUMBER("commit", commit_seconds, 0, 3600, "older changes are written back (5 seconds; 0: the same)"),

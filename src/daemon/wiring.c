@@ -287,7 +287,8 @@ static void report_disk(const struct disk *disk)
 		   " waits at the bound, depth %u (most %u)", counter_get(&s->merges), counter_get(&s->splits),
 		   counter_get(&s->direct), counter_get(&s->backpressure_waits), atomic_load(&s->depth_now),
 		   atomic_load(&s->depth_most));
-	log_notice("disk: waits %" PRIu64 " ns (99%% below %" PRIu64 "), service %" PRIu64 " ns (99%% below %" PRIu64 ")",
+	log_notice("disk: waits %" PRIu64 " ns (99%% below %" PRIu64 "), service %" PRIu64
+		   " ns (99%% below %" PRIu64 ")",
 		   histogram_mean(&s->wait_ns), histogram_quantile(&s->wait_ns, 990),
 		   histogram_mean(&s->service_ns), histogram_quantile(&s->service_ns, 990));
 }

@@ -26,7 +26,8 @@ struct dirbuf {
 };
 
 /* The kernel asked for at most size_bytes. */
-int dirbuf_init(struct dirbuf *d, fuse_req_t req, struct super *sb, size_t size_bytes, bool is_plus) must_check;
+int dirbuf_init(struct dirbuf *d, fuse_req_t req, struct super *sb, size_t size_bytes,
+		bool is_plus) must_check;
 void dirbuf_done(struct dirbuf *d);
 /* dir_emit_fn; arg is the dirbuf. */
 bool dirbuf_emit(void *arg, const struct name *name, inr_t ino, unsigned d_type, uint64_t next);

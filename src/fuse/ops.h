@@ -112,7 +112,8 @@ void op_statfs(fuse_req_t req, fuse_ino_t id);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos, struct fuse_file_info *fi);
-void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off_t pos, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off_t pos,
+	      struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info *fi);
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t pos, off_t len, struct fuse_file_info *fi);

@@ -185,7 +185,8 @@ static int sync_if_promised(struct file *file, const struct fuse_file_info *fi)
 	return file_fsync(file, (fi->flags & O_SYNC) != O_SYNC);
 }
 
-void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off_t pos, struct fuse_file_info *fi)
+void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off_t pos,
+	      struct fuse_file_info *fi)
 {
 	struct file *file = file_of(fi);
 	ssize_t written;

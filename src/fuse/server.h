@@ -17,7 +17,7 @@
 
 #include "base/types.h"
 
-/* Interrupts a thread that waits in receive(); the owner of the process installs a handler that does nothing. */
+/* Interrupts a thread that waits in receive(); who owns the process installs a handler that does nothing. */
 #define SERVER_KICK_SIGNAL SIGUSR2
 
 struct server_config {
