@@ -16,7 +16,7 @@ VERSION := 0.1
 
 include tests/harness/packages.mk
 
-PKGS   := fuse3 zlib
+PKGS   := fuse3 zlib liburing
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings
 CSTD   := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DEXTANT_VERSION='"$(VERSION)"'
 OPT    ?= -O2 -g
@@ -151,7 +151,7 @@ QUICK_SH := $(filter %/smoke.sh %/exit.sh %/semantics.sh,$(MOUNT_SH))
 ## check: unit, fs, mkfs and quick mount tests of the check build; the last line is the total
 check: deps
 	+@$(CHECK_MAKE) programs
-	@BUILD=$(CHECK) tests/harness/check.sh $(UNIT_ROOMS:%=$(CHECK)/tests/unit-%) $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
+	@BUILD=$(CHECK) QUICK=1 tests/harness/check.sh $(UNIT_ROOMS:%=$(CHECK)/tests/unit-%) $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
 
 ## check-mount: every test that mounts through the kernel (tests/mount)
 check-mount: deps

@@ -37,7 +37,7 @@ at_rest()
 
 measure "$DRIVER" -t ext3 -b 4096 -I 256 -N 50000
 measure "$DRIVER" -t ext3 -b 1024 -I 256 -N 50000
-if is_root && [ "$DRIVER" != kernel ]; then
+if is_root && [ "$DRIVER" != kernel ] && [ -z "$QUICK" ]; then
 	measure kernel -t ext3 -b 4096 -I 256 -N 50000
 fi
 finish
