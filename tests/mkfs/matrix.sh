@@ -45,7 +45,7 @@ kernel_takes_it()
 	[ -d "$MNT/lost+found" ] && echo hello > "$MNT/file" && [ "$(cat "$MNT/file")" = hello ]
 	local status=$?
 	umount "$MNT" || return 1
-	return $status
+	return "$status"
 }
 
 is_clean() { e2fsck -fn "$OURS"; }
@@ -77,8 +77,8 @@ for size in $sizes; do
 	for block in 1024 2048 4096; do
 		for inode in 128 256; do
 			for type in ext2 ext3; do
-				check $size all -t $type -b $block -I $inode
-				check $size all -t $type -b $block -I $inode -O ^resize_inode
+				check "$size" all -t $type -b $block -I $inode
+				check "$size" all -t $type -b $block -I $inode -O ^resize_inode
 			done
 		done
 	done
@@ -128,8 +128,8 @@ if [ "${FULL:-}" = 1 ]; then
 		for block in 1024 2048 4096; do
 			for inode in 128 256; do
 				for type in ext2 ext3; do
-					check $size all -t $type -b $block -I $inode
-					check $size all -t $type -b $block -I $inode -O ^resize_inode
+					check "$size" all -t $type -b $block -I $inode
+					check "$size" all -t $type -b $block -I $inode -O ^resize_inode
 				done
 			done
 		done
