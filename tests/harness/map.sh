@@ -94,6 +94,8 @@ symbols()
 
 	$1 == "file" { is_file[$2] = 1 }
 	$1 == "include" { judge("includes", $2, target($2, $3), "includes " $3, $2 ":" $4) }
+	# The two programs may use one name for two things; nobody else can mean theirs.
+	$1 == "def" && room($2) ~ /^(mkfs|fsck)$/ { own[room($2), $3] = $2; next }
 	$1 == "def" { owner[$3] = $2 }
 	$1 == "use" { used[$2, $3] = 1 }
 
@@ -134,9 +136,11 @@ symbols()
 	END {
 		for (key in used) {
 			split(key, part, SUBSEP)
-			if (!(part[2] in owner))
-				continue
 			to = owner[part[2]]
+			if ((room(part[1]), part[2]) in own)
+				to = own[room(part[1]), part[2]]
+			if (to == "")
+				continue
 			judge("calls", part[1], to, "calls " part[2] " of " to, part[1])
 			if (length(symbols[part[1], to]) < 60)
 				symbols[part[1], to] = symbols[part[1], to] " " part[2]
