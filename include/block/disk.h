@@ -108,6 +108,9 @@ int disk_write(struct disk *disk, uint64_t offset_bytes, const void *from, uint3
 	       uint32_t flags) must_check;
 /* Waits until nothing is queued or under way. */
 void disk_drain(struct disk *disk);
+/* Goes over to another scheduler, with all that waits. -ENOMEM: it stays with the old one. */
+int disk_set_elevator(struct disk *disk, const struct elevator_ops *ops) must_check;
+const char *disk_elevator_name(struct disk *disk);
 
 /* For asynchronous drivers: rq is done. Any thread, without a lock of the driver's. */
 void disk_complete(struct request *rq, int status);

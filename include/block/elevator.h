@@ -26,7 +26,10 @@ struct elevator_ops {
 	/* Looks for a waiting request that bio adjoins, and joins them by request_try_merge(). */
 	bool (*try_merge)(void *elevator, struct bio *bio);
 	struct request *(*next)(void *elevator, uint64_t now_ns);
-	/* A request that next() gave is done. NULL: the elevator does not care. */
+	/*
+	 * A request that next() gave is done; after disk_set_elevator() perhaps that of the elevator
+	 * before. NULL: the elevator does not care.
+	 */
 	void (*completed)(void *elevator, struct request *rq);
 };
 

@@ -81,6 +81,38 @@ struct request *queue_take(struct disk *disk)
 	return rq;
 }
 
+/* Those that wait go over in the old one's order; the new one sorts them anew. */
+int disk_set_elevator(struct disk *disk, const struct elevator_ops *ops)
+{
+	const struct elevator_ops *old_ops;
+	struct request *rq;
+	void *old, *new;
+	int err = ops->init(&new);
+
+	if (err)
+		return err;
+	mutex_lock(&disk->lock);
+	old_ops = disk->elevator_ops;
+	old = disk->elevator;
+	while ((rq = old_ops->next(old, now(disk))))
+		ops->insert(new, rq);
+	disk->elevator_ops = ops;
+	disk->elevator = new;
+	mutex_unlock(&disk->lock);
+	old_ops->done(old);
+	return 0;
+}
+
+const char *disk_elevator_name(struct disk *disk)
+{
+	const char *name;
+
+	mutex_lock(&disk->lock);
+	name = disk->elevator_ops->name;
+	mutex_unlock(&disk->lock);
+	return name;
+}
+
 /* The way back. */
 
 void queue_account(struct disk *disk, struct request *rq, int status)

@@ -276,8 +276,42 @@ START_TEST(what_adjoins_is_joined_and_every_sector_arrives)
 }
 END_TEST
 
+/* From each to each, while requests wait and some are with the driver. */
+START_TEST(a_change_of_scheduler_loses_nothing)
+{
+	struct fake_config fc = fake_defaults(FAKE_THREADS, test_seed());
+	struct disk_config config = {.name = "fake", .queue_depth_max = 2 * NR_BIOS,
+				     .elevator = sched_at((size_t)_i)};
+	static unsigned char memory[512];
+	struct end ends[NR_BIOS] = {{0}};
+	struct fake *fake;
+	struct disk *disk;
+
+	fc.is_stuck = true;
+	fake = fake_open(&fc, &config, &disk);
+	for (uint32_t i = 0; i < NR_BIOS; i++) {
+		submit_write(disk, i * 37 % NR_BIOS * 2, memory, &ends[i]);
+		if (i % 16 == 15) {
+			const struct elevator_ops *to = sched_at((size_t)_i + i / 16) ?: sched_at(i % 3);
+
+			ck_assert_int_eq(disk_set_elevator(disk, to), 0);
+			ck_assert_str_eq(disk_elevator_name(disk), to->name);
+		}
+	}
+	fake_unstick(fake);
+	for (size_t i = 0; sched_at(i); i++)
+		ck_assert_int_eq(disk_set_elevator(disk, sched_at(i)), 0);
+	disk_drain(disk);
+	for (uint32_t i = 0; i < NR_BIOS; i++)
+		ck_assert_uint_eq(ends[i].nr, 1);
+	disk_close(disk);
+	fake_destroy(fake);
+}
+END_TEST
+
 TEST_SUITE(sched)
 {
+	tcase_add_loop_test(tc, a_change_of_scheduler_loses_nothing, 0, NR_SCHEDULERS);
 	tcase_add_test(tc, names_lead_to_schedulers);
 	tcase_add_loop_test(tc, what_goes_in_comes_out_once, 0, NR_SCHEDULERS);
 	tcase_add_test(tc, noop_serves_in_the_order_of_arrival);
