@@ -13,6 +13,7 @@
 
 #include "base/bitmap.h"
 #include "blocks.h"
+#include "layout/dirblock.h"
 #include "prefetch.h"
 #include "tables.h"
 #include "xattrs.h"
@@ -275,6 +276,11 @@ static void check_symlink(struct inode_check *c)
 		clear(c);
 }
 
+static bool type_is_possible(const struct inode_check *c)
+{
+	return dirblock_type_of_mode(mode_of(c)) != EXT_FT_UNKNOWN;
+}
+
 static void check_type(struct inode_check *c)
 {
 	struct fsck *f = c->f;
@@ -303,9 +309,6 @@ static void check_type(struct inode_check *c)
 	case S_IFSOCK:
 		check_special(c, &f->nr_sock);
 		break;
-	default:
-		if (tell_mode(c, MODE_BAD))
-			clear(c);
 	}
 }
 
@@ -413,9 +416,13 @@ static void check_in_use(struct inode_check *c)
 		c->is_dirty = true;
 	}
 	use(c);
+	check_really_dir(c);
+	if (!type_is_possible(c) && tell_mode(c, MODE_BAD)) {
+		clear(c);
+		return;
+	}
 	check_high_halves(c);
 	xattrs_check_inode(c);
-	check_really_dir(c);
 	check_type(c);
 	if (c->is_cleared)
 		return;

@@ -344,6 +344,39 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 	f->log_is_dirty = be32_get(js->start) != 0;
 }
 
+static bool names_external_journal(const struct ext_super *s)
+{
+	static const uint8_t none[16];
+
+	return le32_get(s->journal_dev) || memcmp(s->journal_uuid, none, sizeof(none)) != 0;
+}
+
+static void set_journal_fields(struct fsck *f, inr_t ino)
+{
+	struct ext_super *s = &f->super;
+
+	s->journal_inum = le32_make(ino);
+	s->journal_dev = le32_make(0);
+	memset(s->journal_uuid, 0, sizeof(s->journal_uuid));
+	s->feature_compat = le32_make(ino ? le32_get(s->feature_compat) | EXT_COMPAT_HAS_JOURNAL
+					  : le32_get(s->feature_compat) & ~EXT_COMPAT_HAS_JOURNAL);
+	f->geo.feature_compat = le32_get(s->feature_compat);
+	f->geo.has_journal = ino != 0;
+	f->super_dirty = true;
+	f->backups_dirty = true;
+}
+
+/* Does the usual inode hold a journal that a mount could use, whatever the superblock says? */
+static bool usual_inode_is_journal(struct fsck *f)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	union inode_buf buf;
+
+	return fsck_read_inode(f, EXT_JOURNAL_INO, &buf) && !journal_inode_fault(f, &buf.raw) &&
+	       !store_read(&f->store, mapping_find(f, &buf.raw, 0), 1, bytes) &&
+	       !journal_super_fault(f, (void *)bytes, claimed_blocks(f, &buf.raw));
+}
+
 static void check_journal_inode(struct fsck *f)
 {
 	inr_t ino = le32_get(f->super.journal_inum);
@@ -352,6 +385,11 @@ static void check_journal_inode(struct fsck *f)
 
 	if (!inode_nr_is_valid(&f->geo, ino) || !fsck_read_inode(f, ino, &buf)) {
 		w.str = "there is no such inode";
+		if (usual_inode_is_journal(f)) {
+			if (problem(f, JOURNAL_NUMBER, w))
+				set_journal_fields(f, EXT_JOURNAL_INO);
+			return;
+		}
 	} else {
 		w.str = journal_inode_fault(f, &buf.raw);
 		if (w.str && restore_journal_inode(f, &buf)) {
@@ -362,20 +400,36 @@ static void check_journal_inode(struct fsck *f)
 			return;
 		}
 	}
-	if (!w.str)
-		check_journal_super(f, &buf.raw);
-	else if (problem(f, JOURNAL_INODE_BAD, w))
-		drop_journal(f);
+	if (w.str) {
+		if (problem(f, JOURNAL_INODE_BAD, w))
+			drop_journal(f);
+		return;
+	}
+	if (names_external_journal(&f->super) && problem(f, JOURNAL_TWO, w))
+		set_journal_fields(f, ino);
+	check_journal_super(f, &buf.raw);
+}
+
+/* The feature is off: then nothing may name a journal, or the feature was lost. */
+static void check_without_journal(struct fsck *f)
+{
+	inr_t ino = le32_get(f->super.journal_inum);
+
+	if ((ino || names_external_journal(&f->super)) &&
+	    problem(f, JOURNAL_FIELDS, (struct where){.ino = ino}))
+		set_journal_fields(f, ino && usual_inode_is_journal(f) ? EXT_JOURNAL_INO : 0);
+	if (!f->geo.has_journal && special_needs_recovery(f) &&
+	    problem(f, JOURNAL_RECOVER_SET, (struct where){0}))
+		drop_recover_flag(f);
 }
 
 void special_check_journal(struct fsck *f)
 {
-	if (!f->geo.has_journal) {
-		if (special_needs_recovery(f) && problem(f, JOURNAL_RECOVER_SET, (struct where){0}))
-			drop_recover_flag(f);
-		return;
-	}
-	if (le32_get(f->super.journal_inum) == 0 && le32_get(f->super.journal_dev))
-		return;		/* on another disk: whoever mounts it brings it */
-	check_journal_inode(f);
+	if (!f->geo.has_journal)
+		check_without_journal(f);
+	else if (!le32_get(f->super.journal_inum) && names_external_journal(&f->super) &&
+		 !usual_inode_is_journal(f))
+		fsck_stop(f, FSCK_ERROR, "its journal lies on another disk, which cannot be checked here");
+	else
+		check_journal_inode(f);
 }

@@ -58,7 +58,53 @@ static bool take_copy(struct fsck *f, fsblk_t block, unsigned block_size, char *
 static const unsigned block_sizes[] = {1024, 2048, 4096};
 static const group_t copy_groups[] = {1, 3, 5, 7, 9, 25, 27, 49};
 
-/* Looks for a copy where groups have their usual size. */
+#define SCAN_PIECE_BYTES (1u << 20)
+#define SCAN_BYTES_MAX	 (4ull << 30)	/* copies of larger groups lie before that */
+
+/* Is it a copy that lies where it says that it lies? Another image inside a file does not. */
+static bool take_scanned(struct fsck *f, const uint8_t *bytes, uint64_t offset)
+{
+	struct ext_super super;
+	struct geometry geo;
+	char why[WHY_BYTES];
+	group_t g;
+
+	memcpy(&super, bytes, sizeof(super));
+	g = le16_get(super.block_group_nr);
+	if (!super_has_magic(&super) || g == 0 ||
+	    super_check(&super, f->store.size_bytes, &geo, why, sizeof(why)) ||
+	    g >= geo.groups_count || super_location(&geo, g) != offset)
+		return false;
+	f->super = super;
+	f->geo = geo;
+	f->used_backup = true;
+	return true;
+}
+
+/* Groups of an unusual size: every block of the image is looked at. */
+static bool scan_for_copy(struct fsck *f, fsblk_t *ret_block)
+{
+	uint64_t end = min(f->store.size_bytes, SCAN_BYTES_MAX), at = 0, i;
+
+	f->piece = fsck_alloc(f, SCAN_PIECE_BYTES);
+	while ((at = round_down(store_next_data(&f->store, at, end), 1024)) + 1024 <= end) {
+		uint64_t count = min(end - at, (uint64_t)SCAN_PIECE_BYTES) / 1024;
+
+		if (store_read(&f->store, at / 1024, (unsigned)count, f->piece))
+			break;
+		for (i = 0; i < count; i++)
+			if (take_scanned(f, f->piece + i * 1024, at + i * 1024)) {
+				*ret_block = (at + i * 1024) >> f->geo.block_bits;
+				fsck_release_pieces(f);
+				return true;
+			}
+		at += count * 1024;
+	}
+	fsck_release_pieces(f);
+	return false;
+}
+
+/* Looks for a copy, first where groups have their usual size. */
 static bool find_copy(struct fsck *f, fsblk_t *ret_block)
 {
 	char why[WHY_BYTES];
@@ -74,7 +120,7 @@ static bool find_copy(struct fsck *f, fsblk_t *ret_block)
 				return true;
 			}
 		}
-	return false;
+	return scan_for_copy(f, ret_block);
 }
 
 static void find_given(struct fsck *f)
@@ -342,6 +388,11 @@ void super_check_fields(struct fsck *f)
 	    problem(f, SUPER_FREE_IMPOSSIBLE, (struct where){.num = le32_get(s->free_blocks_count),
 							     .num2 = le32_get(s->free_inodes_count)}))
 		f->super_dirty = true;	/* pass 5 counts them */
+	if (s->log_groups_per_flex > 31 &&
+	    problem(f, SUPER_FLEX, (struct where){.num = s->log_groups_per_flex})) {
+		s->log_groups_per_flex = 0;
+		f->super_dirty = true;
+	}
 	check_extra_isize(f, &s->min_extra_isize);
 	check_extra_isize(f, &s->want_extra_isize);
 	for (g = 0; g < f->geo.groups_count; g++)

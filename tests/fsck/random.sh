@@ -102,6 +102,7 @@ try_seed()
 	timeout 120 "$FSCK" -fy "$img" >"$WORK/repair" 2>&1; repair=$?
 	if [ $((repair & 8)) -ne 0 ] && [ $ours -eq 8 ] || [ $repair -eq 8 ] && [ $theirs -ge 8 ]; then
 		unusable=$((unusable + 1))	# no superblock, or one that neither of us may touch
+		[ -n "$KEEP" ] && grep '^fsck.extant' "$WORK/ours" | sed "s/^/$seed /" >>"$KEEP/unusable"
 		passed=$((passed + 1))
 		return
 	fi
