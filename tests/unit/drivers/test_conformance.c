@@ -17,6 +17,7 @@
 #include "drivers/filedisk.h"
 #include "harness/runner.h"
 #include "unit/block/fakedisk.h"
+#include "unit/drivers/openers.h"
 
 static struct disk *open_file(uint64_t size_bytes, const struct disk_config *config)
 {
@@ -87,6 +88,17 @@ static const struct conformance_driver drivers[] = {
 	{"fake with execute()", open_fake_execute, close_fake},
 	{"fake with start() and threads", open_fake_threads, close_fake},
 	{"fake that completes at once", open_fake_at_once, close_fake},
+	{"ram", open_ram, NULL},
+	{"ram of 4 KiB blocks", open_ram_of_4k_blocks, NULL},
+	{"cow on ram", open_cow_on_ram, NULL},
+	{"cow with a scratch file on a file", open_cow_on_file, NULL},
+	{"part of ram", open_part_of_ram, NULL},
+	{"part of a file with a queue of two and one worker", open_part_of_narrow_file, NULL},
+	{"part of a part of a file", open_part_of_part, NULL},
+	{"record on a file", open_record_on_file, close_record},
+	{"faulty, without faults, on a file", open_faulty_on_file, NULL},
+	{"faulty that is late, on a file with a queue of two", open_faulty_and_late, NULL},
+	{"cow on faulty on record on part of a file", open_four_in_a_stack, close_record},
 };
 
 static const struct conformance_driver *driver;
