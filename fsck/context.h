@@ -84,7 +84,6 @@ struct fsck {
 	bool used_backup;
 	bool make_resize_inode;		/* after pass 1 */
 	bool make_journal;		/* after the last pass: it was lost */
-	bool log_is_dirty;		/* the journal's superblock says that the log holds something */
 
 	/* pass 1 */
 	uint8_t *found;			/* blocks that somebody claims */

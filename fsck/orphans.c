@@ -12,7 +12,7 @@
 
 #include "base/bitmap.h"
 #include "layout/group.h"
-#include "mapping.h"
+#include "dirs.h"
 #include "tree.h"
 
 struct release {
@@ -141,7 +141,7 @@ static void clear_tail(struct fsck *f, struct release *r, uint64_t size)
 
 	if (!used)
 		return;
-	block = mapping_find(f, &r->buf->raw, size >> f->geo.block_bits);
+	block = dirs_block_at(f, &r->buf->raw, size >> f->geo.block_bits);
 	if (!block)
 		return;
 	fsck_read_block(f, block, bytes);

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "index.h"
 #include "layout/dirblock.h"
-#include "mapping.h"
+#include "dirs.h"
 #include "prefetch.h"
 
 #define REC_LEN_MIN 12u
@@ -430,7 +430,7 @@ static bool fill_hole(struct dir_check *c)
 		dirblock_init_dots(&f->geo, c->block, c->ino, EXT_ROOT_INO);
 	else
 		dirblock_init_empty(&f->geo, c->block);
-	block = mapping_add(f, c->ino, c->at->lblk, c->block);
+	block = dirs_add_block(f, c->ino, c->at->lblk, c->block);
 	if (!block)
 		fsck_stop(f, FSCK_UNCORRECTED | FSCK_ERROR, "no free block for a directory");
 	c->at->block = (uint32_t)block;

@@ -15,7 +15,7 @@
 #include "base/bitmap.h"
 #include "layout/dirblock.h"
 #include "layout/inode.h"
-#include "mapping.h"
+#include "dirs.h"
 
 static void add_count(struct fsck *f, inr_t ino, int by)
 {
@@ -99,8 +99,8 @@ static bool make_lost_found(struct fsck *f, inr_t in_the_way)
 	ino = alloc_inode(f, EXT_ROOT_INO);
 	if (!ino || !make_dir(f, ino, EXT_ROOT_INO, 0700))
 		return false;
-	err = in_the_way ? mapping_set_entry(f, EXT_ROOT_INO, lost_found_name, ino)
-			 : mapping_add_entry(f, EXT_ROOT_INO, lost_found_name, ino, EXT_FT_DIR);
+	err = in_the_way ? dirs_set_entry(f, EXT_ROOT_INO, lost_found_name, ino)
+			 : dirs_add_entry(f, EXT_ROOT_INO, lost_found_name, ino, EXT_FT_DIR);
 	if (err)
 		return false;
 	add_count(f, ino, 1);
@@ -114,7 +114,7 @@ static bool find_lost_found(struct fsck *f)
 
 	if (f->lost_found)
 		return true;
-	ino = mapping_lookup(f, EXT_ROOT_INO, lost_found_name);
+	ino = dirs_lookup(f, EXT_ROOT_INO, lost_found_name);
 	if (ino && inode_nr_is_user(&f->geo, ino) && bitmap_test(f->ino_used, ino - 1)) {
 		if (bitmap_test(f->ino_dir, ino - 1)) {
 			f->lost_found = ino;
@@ -140,9 +140,9 @@ bool pass3_reconnect(struct fsck *f, inr_t ino)
 
 	if (find_lost_found(f) && f->lost_found != ino) {
 		snprintf(name, sizeof(name), "#%u", ino);
-		if (mapping_lookup(f, f->lost_found, name))
+		if (dirs_lookup(f, f->lost_found, name))
 			snprintf(name, sizeof(name), "#%u~%u", ino, f->now);
-		err = mapping_add_entry(f, f->lost_found, name, ino, type_of(f, ino));
+		err = dirs_add_entry(f, f->lost_found, name, ino, type_of(f, ino));
 	}
 	if (err) {
 		w.str = f->lost_found ? strerror(-err) : "there is none";
@@ -157,7 +157,7 @@ bool pass3_reconnect(struct fsck *f, inr_t ino)
 
 static void set_dotdot(struct fsck *f, struct dir_info *dir, inr_t parent)
 {
-	if (mapping_set_entry(f, dir->ino, "..", parent))
+	if (dirs_set_entry(f, dir->ino, "..", parent))
 		return;		/* pass 2 left no '..' because it was told to */
 	if (inode_nr_is_user(&f->geo, dir->dotdot) && bitmap_test(f->ino_used, dir->dotdot - 1))
 		add_count(f, dir->dotdot, -1);
@@ -195,7 +195,7 @@ static void break_loop(struct fsck *f, struct dir_info *dir)
 {
 	if (!problem(f, DIR_LOOP, (struct where){.ino = dir->ino, .dir = dir->parent}))
 		return;
-	mapping_drop_child(f, dir->parent, dir->ino);
+	dirs_drop_child(f, dir->parent, dir->ino);
 	add_count(f, dir->ino, -1);
 	if (!pass3_reconnect(f, dir->ino))
 		return;

@@ -10,7 +10,7 @@
 #include "journal/format.h"
 #include "layout/feature.h"
 #include "layout/super.h"
-#include "mapping.h"
+#include "dirs.h"
 
 /* ---- resize inode ---- */
 
@@ -208,7 +208,7 @@ static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw, uint32_t
 	uint32_t n;
 
 	for (n = 0; n < claimed; n++)
-		if (!mapping_find(f, raw, n))
+		if (!dirs_block_at(f, raw, n))
 			break;
 	return n;
 }
@@ -317,7 +317,7 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 {
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
 	struct journal_super *js = (void *)bytes;
-	fsblk_t block = mapping_find(f, raw, 0);
+	fsblk_t block = dirs_block_at(f, raw, 0);
 	struct where w = {.ino = EXT_JOURNAL_INO, .block = block};
 	char unknown[32];
 
@@ -341,7 +341,6 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 	}
 	if (be32_get(js->error) && f->opt.mode != MODE_NO)
 		f->super.state = le16_make(le16_get(f->super.state) | EXT_ERROR_FS);
-	f->log_is_dirty = be32_get(js->start) != 0;
 }
 
 static bool names_external_journal(const struct ext_super *s)
@@ -373,7 +372,7 @@ static bool usual_inode_is_journal(struct fsck *f)
 	union inode_buf buf;
 
 	return fsck_read_inode(f, EXT_JOURNAL_INO, &buf) && !journal_inode_fault(f, &buf.raw) &&
-	       !store_read(&f->store, mapping_find(f, &buf.raw, 0), 1, bytes) &&
+	       !store_read(&f->store, dirs_block_at(f, &buf.raw, 0), 1, bytes) &&
 	       !journal_super_fault(f, (void *)bytes, claimed_blocks(f, &buf.raw));
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/bitmap.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "layout/feature.h"
 #include "layout/group.h"
@@ -296,6 +297,42 @@ void super_read_descriptors(struct fsck *f)
 			fsck_read_block(f, group_desc_location(&f->geo, group_desc_block(&f->geo, g)), block);
 		memcpy(&f->desc[g], block + group_desc_offset(&f->geo, g), sizeof(f->desc[g]));
 	}
+}
+
+void super_take_totals(struct fsck *f)
+{
+	uint64_t free_blocks = 0, free_inodes = 0;
+	group_t g;
+
+	if (!fsck_may_write(f))
+		return;
+	for (g = 0; g < f->geo.groups_count; g++) {
+		free_blocks += le16_get(f->desc[g].free_blocks_count);
+		free_inodes += le16_get(f->desc[g].free_inodes_count);
+	}
+	if (free_blocks > f->geo.blocks_count || free_inodes > f->geo.inodes_count ||
+	    (free_blocks == le32_get(f->super.free_blocks_count) &&
+	     free_inodes == le32_get(f->super.free_inodes_count)))
+		return;
+	f->super.free_blocks_count = le32_make((uint32_t)free_blocks);
+	f->super.free_inodes_count = le32_make((uint32_t)free_inodes);
+	f->super_dirty = true;
+}
+
+static void free_and_null(void *field)
+{
+	void **p = field;
+
+	mem_free(*p);
+	*p = NULL;
+}
+
+void super_forget_descriptors(struct fsck *f)
+{
+	free_and_null(&f->desc);
+	free_and_null(&f->bad_tables);
+	free_and_null(&f->bad_block_bitmaps);
+	free_and_null(&f->bad_inode_bitmaps);
 }
 
 /* ---- fields ---- */

@@ -17,6 +17,12 @@
 void super_find(struct fsck *f);
 /* Reads the descriptors and judges them. */
 void super_read_descriptors(struct fsck *f);
+/*
+ * The superblock's totals lag behind the groups' while a journal is in use, and nobody calls that damage:
+ * before a check that may write they are set to the sums.
+ */
+void super_take_totals(struct fsck *f);
+void super_forget_descriptors(struct fsck *f);
 /* Fields of the superblock that a full check judges. */
 void super_check_fields(struct fsck *f);
 /* True if a copy of the superblock tells another file system: reason for a full check. */

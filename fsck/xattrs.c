@@ -11,15 +11,25 @@
 
 #define WHY_BYTES 160
 
-/* Names with bytes above 127 were hashed in two ways by different machines; neither is wrong. */
-static bool name_is_ascii(const struct xattr_entry *e)
+/*
+ * Where a machine's char is signed, names with bytes above 127 were hashed with these as negative numbers.
+ * Both are found on disks, and neither is wrong.
+ */
+static uint32_t hash_with_signed_name(const struct xattr_entry *e)
 {
+	uint32_t hash = 0, at;
 	unsigned i;
 
 	for (i = 0; i < e->name_len; i++)
-		if ((unsigned char)e->name[i] >= 0x80)
-			return false;
-	return true;
+		hash = (hash << 5 | hash >> 27) ^ (uint32_t)(int32_t)(signed char)e->name[i];
+	for (at = 0; at < e->value_size; at += sizeof(le32_t)) {
+		le32_t word = {0};
+
+		memcpy(&word, (const uint8_t *)e->value + at,
+		       min((uint32_t)sizeof(word), e->value_size - at));
+		hash = (hash << 16 | hash >> 16) ^ le32_get(word);
+	}
+	return hash;
 }
 
 static bool hash_is_right(const struct xattr_area *area, const struct xattr_entry *e)
@@ -29,8 +39,8 @@ static bool hash_is_right(const struct xattr_area *area, const struct xattr_entr
 
 	if (area->place == XATTR_IN_INODE && hash == 0)
 		return true;
-	return !name_is_ascii(e) ||
-	       hash == xattr_entry_hash(e->name, e->name_len, e->value, e->value_size);
+	return hash == xattr_entry_hash(e->name, e->name_len, e->value, e->value_size) ||
+	       hash == hash_with_signed_name(e);
 }
 
 static int check_area(const struct xattr_area *area, char why[WHY_BYTES])

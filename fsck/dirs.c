@@ -1,5 +1,5 @@
 /* Blocks and entries added to directories by repairs. New blocks are written before what points to them. */
-#include "mapping.h"
+#include "dirs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static uint64_t nr_blocks_of(const struct fsck *f, const struct ext_inode *inode
 
 /* ---- finding ---- */
 
-fsblk_t mapping_find(struct fsck *f, const struct ext_inode *inode, lblk_t lblk)
+fsblk_t dirs_block_at(struct fsck *f, const struct ext_inode *inode, lblk_t lblk)
 {
 	le32_t slots[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)];
 	unsigned path[BLOCKPATH_DEPTH_MAX];
@@ -33,7 +33,7 @@ fsblk_t mapping_find(struct fsck *f, const struct ext_inode *inode, lblk_t lblk)
 	return pointer_is_possible(f, block) ? block : 0;
 }
 
-inr_t mapping_lookup(struct fsck *f, inr_t dir, const char *name)
+inr_t dirs_lookup(struct fsck *f, inr_t dir, const char *name)
 {
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
 	struct dirblock_entry e;
@@ -43,7 +43,7 @@ inr_t mapping_lookup(struct fsck *f, inr_t dir, const char *name)
 	if (!fsck_read_inode(f, dir, &buf))
 		return 0;
 	for (lblk = 0; lblk < nr_blocks_of(f, &buf.raw); lblk++) {
-		fsblk_t block = mapping_find(f, &buf.raw, lblk);
+		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
 
 		if (block && !store_read(&f->store, block, 1, bytes) &&
 		    !dirblock_find(&f->geo, bytes, name, (unsigned)strlen(name), &e))
@@ -97,7 +97,7 @@ static bool set_path(struct fsck *f, struct ext_inode *inode, le32_t *slot, cons
 	return true;
 }
 
-fsblk_t mapping_add(struct fsck *f, inr_t ino, lblk_t lblk, const void *bytes)
+fsblk_t dirs_add_block(struct fsck *f, inr_t ino, lblk_t lblk, const void *bytes)
 {
 	unsigned path[BLOCKPATH_DEPTH_MAX];
 	int depth = blockpath(&f->geo, lblk, path);
@@ -130,7 +130,7 @@ static void forget_index(struct fsck *f, inr_t dir, union inode_buf *buf)
 	fsck_write_inode(f, dir, buf);
 }
 
-int mapping_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, uint8_t file_type)
+int dirs_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, uint8_t file_type)
 {
 	unsigned name_len = (unsigned)strlen(name);
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
@@ -142,7 +142,7 @@ int mapping_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, ui
 	forget_index(f, dir, &buf);
 	count = nr_blocks_of(f, &buf.raw);
 	for (lblk = 0; lblk < count; lblk++) {
-		fsblk_t block = mapping_find(f, &buf.raw, lblk);
+		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
 
 		if (!block || store_read(&f->store, block, 1, bytes) ||
 		    dirblock_insert(&f->geo, bytes, name, name_len, ino, file_type))
@@ -153,10 +153,10 @@ int mapping_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, ui
 	dirblock_init_empty(&f->geo, bytes);
 	if (dirblock_insert(&f->geo, bytes, name, name_len, ino, file_type))
 		return -ENOSPC;
-	return mapping_add(f, dir, count, bytes) ? 0 : -ENOSPC;
+	return dirs_add_block(f, dir, count, bytes) ? 0 : -ENOSPC;
 }
 
-int mapping_set_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino)
+int dirs_set_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino)
 {
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
 	struct dirblock_entry e;
@@ -166,7 +166,7 @@ int mapping_set_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino)
 	if (!fsck_read_inode(f, dir, &buf))
 		return -ENOENT;
 	for (lblk = 0; lblk < nr_blocks_of(f, &buf.raw); lblk++) {
-		fsblk_t block = mapping_find(f, &buf.raw, lblk);
+		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
 		struct ext_dirent *d;
 
 		if (!block || store_read(&f->store, block, 1, bytes) ||
@@ -194,7 +194,7 @@ static bool drop_in_block(struct fsck *f, uint8_t *bytes, lblk_t lblk, inr_t chi
 	return false;
 }
 
-void mapping_drop_child(struct fsck *f, inr_t dir, inr_t child)
+void dirs_drop_child(struct fsck *f, inr_t dir, inr_t child)
 {
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
 	union inode_buf buf;
@@ -203,7 +203,7 @@ void mapping_drop_child(struct fsck *f, inr_t dir, inr_t child)
 	if (!fsck_read_inode(f, dir, &buf))
 		return;
 	for (lblk = 0; lblk < nr_blocks_of(f, &buf.raw); lblk++) {
-		fsblk_t block = mapping_find(f, &buf.raw, lblk);
+		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
 
 		if (block && !store_read(&f->store, block, 1, bytes) &&
 		    drop_in_block(f, bytes, lblk, child)) {
