@@ -30,6 +30,7 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/extant-test.XXXXXX") || exit 1
 IMG=$WORK/disk.img
 MNT=$WORK/mnt
 mkdir "$MNT"
+: >"$WORK/daemon.log"
 nr_passed=0 nr_failed=0 nr_skipped=0
 # Where the sanitizers of a daemon, which has no terminal, leave what they found.
 export ASAN_OPTIONS=log_path=$WORK/report.asan
@@ -104,9 +105,15 @@ try()
 	else
 		nr_failed=$((nr_failed + 1))
 		printf 'FAILED: %s (%s, status %s, %d s)\n' "$what" "${0##*/}" "$status" $((SECONDS - began))
-		tail -n 60 "$WORK/log" | cut -c 1-300 | sed 's/^/    /'
+		if [ -s "$WORK/daemon.log" ]; then
+			echo "the daemon's last words:"
+			grep -v '^trace ' "$WORK/daemon.log" | tail -n 20
+			grep '^trace ' "$WORK/daemon.log" | tail -n 20
+		fi >>"$WORK/log"
+		tail -n 100 "$WORK/log" | cut -c 1-300 | sed 's/^/    /'
 	fi
 	[ -z "${VERBOSE:-}" ] || printf '%3d s  %s  %s\n' $((SECONDS - began)) "$status" "$what"
+	: >"$WORK/daemon.log"
 }
 
 # must_fail COMMAND...: to stand alone in a test, where a mere "! COMMAND" would stop nothing.
@@ -180,13 +187,25 @@ fsck_clean()
 
 # ---- mounts ----
 
+# The daemon in front, so that its last words are kept: they are shown when a test fails.
+extant_in_front()
+{
+	local pid dir=${*: -1}
+	extant -f "$@" >>"$WORK/daemon.log" 2>&1 9>&- &
+	pid=$!
+	until mountpoint -q "$dir"; do
+		kill -0 "$pid" 2>/dev/null || { wait "$pid"; return; }
+		sleep 0.02
+	done
+}
+
 # mount_as DRIVER IMAGE DIR [OPTIONS]
 mount_as()
 {
 	local options=${4:-} shared=default_permissions
 	! is_root || shared=$shared,allow_other
 	case $1 in
-	extant) extant -o "$shared${options:+,$options}" "$2" "$3" ;;
+	extant) extant_in_front -o "$shared${options:+,$options}" "$2" "$3" ;;
 	fuse2fs) fuse2fs -o "fakeroot,$shared${options:+,$options}" "$2" "$3" ;;
 	kernel) mount -t "$(fs_type "$2")" -o "loop${options:+,$options}" "$2" "$3" ;;
 	esac || return
