@@ -98,34 +98,68 @@ needs_recovery()
 {
 	fresh
 	debugfs -w -R "feature needs_recovery" "$IMG" >/dev/null 2>&1
-	dumpe2fs -h "$IMG" 2>/dev/null | grep -q needs_recovery
+	is_marked "$IMG"
 	cp "$IMG" "$WORK/before"
-	refused 'journal|recover' mount_as_is
 	refused 'journal|recover' mount_as_is -o ro
 	cmp "$IMG" "$WORK/before"
+	mount_it "$IMG" "$MNT"
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
 }
 
-# A copy of what the kernel is writing, as a pulled plug leaves it.
-torn_from_the_kernel()
+# busy_image DRIVER: as $IMG a copy of what that driver is writing, as a pulled plug leaves it
+busy_image()
 {
 	make_image "$WORK/busy.img" mke2fs -t ext3 -b 1024 64M
-	mount_as kernel "$WORK/busy.img" "$MNT"
+	mount_as "$1" "$WORK/busy.img" "$MNT"
 	for i in $(seq 300); do
 		mkdir "$MNT/d$i"
 		echo "$i" >"$MNT/d$i/file"
 	done
-	sync -f "$MNT"
+	sync_all
 	for i in $(seq 300); do
 		mv "$MNT/d$i/file" "$MNT/d$i/renamed"
 	done
-	sync -f "$MNT"
+	sync_all
 	cp --sparse=always "$WORK/busy.img" "$IMG"
-	umount "$MNT"
-	dumpe2fs -h "$IMG" 2>/dev/null | grep -q needs_recovery
-	cp "$IMG" "$WORK/before"
-	refused 'journal|recover' mount_as_is
-	refused 'journal|recover' mount_as_is -o ro
-	cmp "$IMG" "$WORK/before"
+	unmount "$MNT" "$WORK/busy.img"
+	is_marked "$IMG"
+}
+
+# The fsync of a directory makes all that was done before durable.
+sync_all()
+{
+	sync -f "$MNT"
+	sync "$MNT" "$MNT/d300" "$MNT/d300"/*
+}
+
+busy_tree_is_there()
+{
+	local i
+	for i in $(seq 300); do
+		[ "$(cat "$MNT/d$i/renamed")" = "$i" ] || { echo "d$i/renamed: $(ls -l "$MNT/d$i")"; return 1; }
+	done
+	[ "$(find "$MNT" -mindepth 1 -maxdepth 1 | wc -l)" = 301 ] # with lost+found
+}
+
+# recovered_by DRIVER WRITER
+recovered_by()
+{
+	busy_image "$2"
+	if [ "$1" = extant ]; then
+		cp "$IMG" "$WORK/before"
+		refused 'journal|recover' mount_as_is -o ro
+		cmp "$IMG" "$WORK/before"
+	fi
+	if [ "$1" = e2fsck ]; then
+		e2fsck -fy "$IMG" || [ $? -le 1 ]
+		mount_as kernel "$IMG" "$MNT" ro
+	else
+		mount_as "$1" "$IMG" "$MNT"
+	fi
+	busy_tree_is_there
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
 }
 
 # ---- the lock ----
@@ -213,16 +247,24 @@ dirty_the_mount()
 
 state_of() { dumpe2fs -h "$1" 2>/dev/null | sed -n 's/^Filesystem state: *//p'; }
 
+# A journal's owner sets needs_recovery, others take the clean flag away; either tells fsck.
+is_marked()
+{
+	dumpe2fs -h "$1" 2>/dev/null | grep -q 'Filesystem features:.*needs_recovery' ||
+		[ "$(state_of "$1")" = "not clean" ]
+}
+
 marked_while_mounted()
 {
-	fresh
-	[ "$(state_of "$IMG")" = clean ]
+	make_image "$IMG" mke2fs -t "$1" -b 1024 16M
+	fsck_clean "$IMG"
 	mount_it "$IMG" "$MNT"
 	touch "$MNT/x"
 	sync "$MNT"
-	[ "$(state_of "$IMG")" = "not clean" ]
+	is_marked "$IMG"
 	unmount "$MNT" "$IMG"
-	[ "$(state_of "$IMG")" = clean ]
+	must_fail is_marked "$IMG"
+	fsck_clean "$IMG"
 }
 
 # ended_by HOW...
@@ -263,20 +305,31 @@ busy_until_it_is_not()
 	fsck_clean "$IMG"
 }
 
+# killed TYPE REPAIRED-BY: what was synced is there afterwards
 killed()
 {
 	local pid
-	fresh
+	make_image "$IMG" mke2fs -t "$1" -b 1024 16M
 	mount_it "$IMG" "$MNT"
 	pid=$(daemons_of "$IMG")
 	dirty_the_mount
-	sync "$MNT/d"
+	sync "$MNT/d"/* "$MNT/d" "$MNT"
+	cat "$MNT"/d/* | sha256sum >"$WORK/sum"
 	kill -9 "$pid"
 	umount "$MNT" 2>/dev/null || fusermount3 -u "$MNT"
 	wait_gone "$IMG"
-	[ "$(state_of "$IMG")" = "not clean" ]
-	e2fsck -fy "$IMG" || [ $? -le 1 ]
+	is_marked "$IMG"
+	case $2 in
+	e2fsck) e2fsck -fy "$IMG" || [ $? -le 1 ] ;;
+	extant)
+		mount_it "$IMG" "$MNT"
+		unmount "$MNT" "$IMG"
+		;;
+	esac
 	fsck_clean "$IMG"
+	mount_it "$IMG" "$MNT" ro
+	cat "$MNT"/d/* | sha256sum | cmp - "$WORK/sum"
+	unmount "$MNT" "$IMG"
 }
 
 in_front()
@@ -316,23 +369,29 @@ try "a whole disk is refused without dangerous advice" whole_disk
 try "impossible superblocks are refused" damaged_superblock
 try "unknown incompat features are refused by name" unknown_features
 try "an unknown ro_compat feature never lets one write" unknown_ro_compat_is_read_only
-try "a journal that needs recovery is refused, image untouched" needs_recovery
+try "a journal that needs recovery is recovered, but never by a read-only mount" needs_recovery
 if is_root; then
-	try "an image torn from the kernel's hands is refused, both ways" torn_from_the_kernel
+	try "what the kernel left in its journal is recovered by extant" recovered_by extant kernel
+	try "what extant left in its journal is recovered by the kernel" recovered_by kernel extant
+	try "what extant left in its journal is recovered by e2fsck" recovered_by e2fsck extant
 	try "an image that the kernel has mounted is refused" mounted_by_the_kernel
 fi
 try "a mounted image is locked, and the holder is named" locked_image
 try "mkfs.extant asks for -F before it overwrites" mkfs_asks_for_force
 try "a read-only mount changes no byte" read_only_changes_nothing
 try "an image that may not be written can be mounted read-only" read_only_file
-try "a mounted image is marked not clean, until it is unmounted" marked_while_mounted
+try "what extant left in its journal is recovered by extant" recovered_by extant extant
+try "a mounted ext2 is marked until it is unmounted" marked_while_mounted ext2
+try "a mounted ext3 is marked until it is unmounted" marked_while_mounted ext3
 try "umount ends the daemon, everything is there" ended_by umount
 try "fusermount3 -u ends the daemon, everything is there" ended_by fusermount
 try "SIGTERM unmounts cleanly" ended_by TERM
 try "SIGINT unmounts cleanly" ended_by INT
 try "SIGHUP unmounts cleanly" ended_by HUP
 try "a busy mount stays, and ends well later" busy_until_it_is_not
-try "kill -9 leaves an image that says so" killed
+try "kill -9 leaves an ext2 that says so and that e2fsck mends" killed ext2 e2fsck
+try "kill -9 leaves an ext3 that e2fsck recovers" killed ext3 e2fsck
+try "kill -9 leaves an ext3 that the next mount recovers" killed ext3 extant
 try "-f stays in front and leaves with 0 at a signal" in_front
 try "the mount serves when the command returns" serves_when_it_returns
 finish
