@@ -22,6 +22,7 @@ enum option_kind {
 	OPTION_IGNORE,	/* taken and without effect here; with or without =value */
 };
 
+/* A key may have two rows: a FLAG, for the word alone, and another kind, for key=value. */
 struct option_row {
 	const char *key;
 	enum option_kind kind;

@@ -173,12 +173,21 @@ static int apply(const struct parse *p, const struct option_row *row, const stru
 	return set_number(p, row, w);
 }
 
-static const struct option_row *find_row(const struct option_row *rows, size_t nr_rows, const char *key)
+/* A key may stand in two rows, as a flag and with a value: then the one that fits is meant. */
+static const struct option_row *find_row(const struct option_row *rows, size_t nr_rows, const char *key,
+					 bool has_value)
 {
-	for (size_t i = 0; i < nr_rows; i++)
-		if (strcmp(rows[i].key, key) == 0)
+	const struct option_row *found = NULL;
+
+	for (size_t i = 0; i < nr_rows; i++) {
+		if (strcmp(rows[i].key, key) != 0)
+			continue;
+		if ((rows[i].kind != OPTION_FLAG) == has_value)
 			return &rows[i];
-	return NULL;
+		if (!found)
+			found = &rows[i];
+	}
+	return found;
 }
 
 /* text is one word; it is cut in place when the table knows it. */
@@ -192,7 +201,7 @@ static int parse_word(const struct parse *p, const struct option_row *rows, size
 
 	if (equals)
 		*equals = '\0';
-	row = find_row(rows, nr_rows, text);
+	row = find_row(rows, nr_rows, text, equals != NULL);
 	if (row) {
 		w.value = equals ? equals + 1 : NULL;
 		return apply(p, row, &w);

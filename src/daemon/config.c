@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "block/disk.h"
 #include "fuse/session.h"
+#include "sched/sched.h"
 
 #define AT(member) offsetof(struct mount_options, member)
 #define FLAG(word, member, to, text) \
@@ -49,11 +50,26 @@ static const struct option_row rows[] = {
 
 	FLAG("noload", has_no_load, 1, "with ro: do not look at the journal"),
 	FLAG("norecovery", has_no_load, 1, NULL),
+	{.key = "data", .kind = OPTION_CHOICE, .offset = AT(data_mode), .choices = "ordered|writeback",
+	 .help = "whether data is on disk before the names that lead to it (ordered)"},
+	FLAG("barrier", has_barrier, 1, "flush, so that what is durable survives a power cut (default)"),
+	{.key = "barrier", .kind = OPTION_CHOICE, .offset = AT(barrier), .choices = "0|1"},
+	FLAG("nobarrier", has_barrier, 0, "never flush: only for disks that keep what they took in a power cut"),
+	FLAG("journal_checksum", has_journal_checksum, 1, "each transaction carries its CRC32 (default)"),
+	FLAG("nojournal_checksum", has_journal_checksum, 0, "it carries none, and costs a flush more"),
 	{.key = "errors", .kind = OPTION_CHOICE, .offset = AT(errors), .choices = "continue|remount-ro|panic",
 	 .help = "what to do on damage (default: as the superblock says)"},
 	NUMBER("sb", super_block, 1, UINT32_MAX, "read the superblock at this KiB of the image"),
 	NUMBER("resuid", resuid, 0, UINT32_MAX - 1, "this user may use reserved blocks"),
 	NUMBER("resgid", resgid, 0, UINT32_MAX - 1, "this group may use reserved blocks"),
+
+	{.key = "sched", .kind = OPTION_CHOICE, .offset = AT(scheduler), .choices = SCHED_NAMES,
+	 .help = "the order in which the image's I/O is served (noop)"},
+	TEXT("part", part, "a partition of a whole-disk image: number, GPT name or PARTUUID"),
+	SIZE("offset", offset_bytes, 0, "the file system begins at this byte of the image"),
+	FLAG("cow", has_cow, 1, "writable, but the image stays as it is: writes are kept in memory"),
+	TEXT("cow", cow_path, "the same, with writes kept in this new file"),
+	TEXT("record", record_path, "record what reaches the disk into this new file"),
 
 	SIZE("cache", cache_bytes, PAGE_CACHE_BYTES_MIN,
 	     "memory for pages (default: 1/8 of the machine's, 256M at most)"),
@@ -111,17 +127,11 @@ static const struct option_row rows[] = {
 };
 
 /* Words whose value matters: these are what is done in any case. */
-static const char *const true_already[] = {"barrier", "barrier=1", "check=none"};
+static const char *const true_already[] = {"check=none", "journal_async_commit"};
 
 /* Known words that would promise what is not there: refused with the reason rather than as unknown. */
 static const struct { const char *key, *why; } refused[] = {
-	{"data", "journal modes are not there yet; leave it out"},
-	{"journal_checksum", "journal options are not there yet; leave it out"},
-	{"journal_async_commit", "journal options are not there yet; leave it out"},
-	{"barrier", "what is durable is always flushed to the disk"},
-	{"nobarrier", "what is durable is always flushed to the disk"},
 	{"discard", "freed blocks are not given back to the image's host yet"},
-	{"offset", "an image inside an image cannot be mounted yet; use losetup --offset"},
 	{"remount", "a mount cannot change its options; unmount first"},
 	{"usrquota", "quotas are not kept"},
 	{"grpquota", "quotas are not kept"},
@@ -133,6 +143,9 @@ void mount_options_init(struct mount_options *o)
 {
 	*o = (struct mount_options){
 		.errors = ERRORS_UNSAID,
+		.has_barrier = true,
+		.barrier = 1,
+		.has_journal_checksum = true,
 		.resuid = UINT32_MAX,
 		.resgid = UINT32_MAX,
 		.dirty_percent = 40,
@@ -189,6 +202,10 @@ int mount_options_check(const struct mount_options *o, char *err, size_t err_siz
 		return refuse(err, err_size, "option noload needs ro: the journal cannot be passed over in writing");
 	if (o->has_no_dir_atime && !o->has_no_atime)
 		return refuse(err, err_size, "option nodiratime is not there by itself; noatime implies it");
+	if ((o->has_cow || o->cow_path) && o->is_read_only)
+		return refuse(err, err_size, "options cow and ro exclude each other: cow is for writing");
+	if (o->part && o->offset_bytes)
+		return refuse(err, err_size, "options part and offset exclude each other");
 	if (o->may_others && o->may_root)
 		return refuse(err, err_size, "options allow_other and allow_root exclude each other");
 	if (o->background_percent > o->dirty_percent)

@@ -17,6 +17,8 @@
 
 enum errors_choice { ERRORS_UNSAID = -1, ERRORS_CONTINUE, ERRORS_REMOUNT_RO, ERRORS_PANIC };
 
+enum data_choice { DATA_ORDERED, DATA_WRITEBACK };
+
 struct mount_options {
 	/* the tree */
 	bool is_read_only, is_sync;
@@ -26,9 +28,20 @@ struct mount_options {
 
 	/* the disk's format */
 	bool has_no_load;
+	int data_mode;			/* enum data_choice */
+	bool has_barrier, has_journal_checksum;
+	int barrier;			/* barrier=0 or 1, beside the flags */
 	int errors;			/* enum errors_choice */
 	uint64_t super_block;		/* in units of 1 KiB; 0: the primary */
 	uint64_t resuid, resgid;	/* UINT32_MAX: as the superblock says */
+
+	/* the disks */
+	int scheduler;			/* its place in SCHED_NAMES */
+	char *part;			/* NULL: the image is no whole disk */
+	uint64_t offset_bytes;
+	bool has_cow;			/* writes stay in memory */
+	char *cow_path;			/* or in this file */
+	char *record_path;		/* what reaches the disk is recorded here */
 
 	/* limits */
 	uint64_t cache_bytes;		/* 0: by the machine's memory */

@@ -1,5 +1,5 @@
 /*
- * The one file that names drivers and file system.
+ * The file that names the file system; disks.c beside it names drivers and schedulers.
  *
  * Built from the bottom: clock, disk (with the image's lock), work queue, cache, super. Taken down
  * in reverse, so that the lock is held until everything is durable.
@@ -10,21 +10,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "block/disk.h"
 #include "cache/cache.h"
-#include "drivers/filedisk.h"
+#include "disks.h"
 #include "ext/super.h"
-#include "fuse/mountinfo.h"
 #include "layout/super.h"
 
-#define MOUNT_TYPE "fuse.extant"
-#define LOCK_WAIT_MS 3000
-#define LOCK_RETRY_MS 50
 #define CACHE_BYTES_DEFAULT_MAX (256ull << 20)
 /* The flusher, and one beside it for what must not wait behind it. */
 #define WORK_THREADS 2
@@ -33,7 +28,7 @@ struct stack {
 	struct mount_options options;	/* the strings stay the caller's */
 	struct geometry geometry;
 	struct clock *clock;
-	struct disk *disk;
+	struct disks disks;
 	struct workqueue *work;
 	struct page_cache *cache;
 	struct super *sb;
@@ -45,72 +40,31 @@ static int say(char *why, size_t why_size, const char *image, const char *what, 
 	return err;
 }
 
-/* ---- disk ---- */
-
-static int open_disk(struct stack *st, const char *image, char *why, size_t why_size)
-{
-	const struct filedisk_config file_config = {
-		.is_read_only = st->options.is_read_only,
-		.takes_lock = true,
-	};
-	const struct disk_config config = {
-		.name = image,
-		.queue_depth_max = (uint32_t)st->options.queue_depth,
-		.nr_workers = (uint32_t)st->options.nr_workers,
-		.clock = st->clock,
-	};
-	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * (long)NSEC_PER_MSEC};
-	unsigned waited_ms;
-	int err;
-
-	for (waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
-		err = filedisk_open(image, &file_config, &config, &st->disk, why, why_size);
-		if (err != -EBUSY || waited_ms >= LOCK_WAIT_MS || mountinfo_has_source(MOUNT_TYPE, image))
-			return err;
-		nanosleep(&pause, NULL);
-	}
-}
-
 /* ---- superblock: what must be known before there is a cache ---- */
-
-/* What people take for a file system: a whole disk. NULL: nothing of the kind. */
-static const char *partition_table(struct disk *disk)
-{
-	uint8_t start[2 * SECTOR_SIZE];
-
-	if (disk_read(disk, 0, start, sizeof(start)) != 0)
-		return NULL;
-	if (memcmp(start + SECTOR_SIZE, "EFI PART", 8) == 0)
-		return "GPT";
-	/* The boot signature, and a first entry that is either active or inactive and of some type. */
-	if (start[510] == 0x55 && start[511] == 0xaa && (start[446] & 0x7f) == 0 && start[450] != 0)
-		return "MBR";
-	return NULL;
-}
 
 static int explain_no_magic(struct stack *st, const char *image, char *why, size_t why_size)
 {
-	const char *table = partition_table(st->disk);
+	char partitions[400];
 
-	if (!table)
+	disks_describe_partitions(st->disks.top, partitions, sizeof(partitions));
+	if (!partitions[0])
 		return say(why, why_size, image, "not an ext2 or ext3 file system", -ENODEV);
-	snprintf(why, why_size,
-		 "%s: a whole disk with a partition table (%s), not a file system; "
-		 "mount one of its partitions, for instance from losetup --show -fP", image, table);
+	snprintf(why, why_size, "%s: a whole disk with partitions, not a file system; choose one with -o part=: %s",
+		 image, partitions);
 	return -ENODEV;
 }
 
 static int read_geometry(struct stack *st, const char *image, char *why, size_t why_size)
 {
 	uint64_t at = st->options.super_block ? st->options.super_block * 1024 : 1024;
-	uint64_t size_bytes = disk_limits(st->disk)->size_bytes;
+	uint64_t size_bytes = disk_limits(st->disks.top)->size_bytes;
 	struct ext_super super;
 	char clause[256] = "";
 	int err;
 
 	if (at + sizeof(super) > size_bytes)
 		return say(why, why_size, image, "too small for a file system", -ENODEV);
-	err = disk_read(st->disk, at, &super, sizeof(super));
+	err = disk_read(st->disks.top, at, &super, sizeof(super));
 	if (err)
 		return say(why, why_size, image, "cannot read the superblock", err);
 	err = super_check(&super, size_bytes, &st->geometry, clause, sizeof(clause));
@@ -173,7 +127,7 @@ static enum ext_errors_policy errors_policy(const struct mount_options *o)
 	return EXT_ON_ERROR_DEFAULT;
 }
 
-static int mount_ext(struct stack *st, const char *image, const char *mountpoint, char *why, size_t why_size)
+static int try_mount(struct stack *st, const char *mountpoint, bool has_scratch, char *why, size_t why_size)
 {
 	const struct mount_options *o = &st->options;
 	const struct ext_mount_config config = {
@@ -187,19 +141,41 @@ static int mount_ext(struct stack *st, const char *image, const char *mountpoint
 		.is_sync = o->is_sync,
 		.has_bsd_groups = o->has_bsd_groups,
 		.has_minix_df = o->has_minix_df,
+		.may_replay_read_only = has_scratch,
+		.is_data_writeback = o->data_mode == DATA_WRITEBACK,
+		.no_barrier = !o->has_barrier || !o->barrier,
+		.no_journal_checksum = !o->has_journal_checksum,
+		.commit_interval_ms = (uint32_t)o->commit_seconds * 1000,
 		.mounted_on = mountpoint,
 	};
 	const struct super_config super_config = {
-		.disk = st->disk,
+		.disk = st->disks.top,
 		.cache = st->cache,
 		.clock = st->clock,
 		.work = st->work,
 		.unused_inodes_max = (uint32_t)o->inodes_max,
 		.dentries_max = (uint32_t)o->dentries_max,
 	};
-	char clause[512] = "";
-	int err = ext_mount(&config, &super_config, &st->sb, clause, sizeof(clause));
 
+	return ext_mount(&config, &super_config, &st->sb, why, why_size);
+}
+
+/*
+ * Read-only, with a journal that needs recovery: it is replayed into memory, so that the tree is
+ * the recovered one and the image stays as it is.
+ */
+static int mount_ext(struct stack *st, const char *image, const char *mountpoint, char *why, size_t why_size)
+{
+	const struct mount_options *o = &st->options;
+	bool has_scratch = o->has_cow || o->cow_path;
+	char clause[512] = "";
+	int err = try_mount(st, mountpoint, has_scratch, clause, sizeof(clause));
+
+	if (err == -EBUSY && o->is_read_only && !has_scratch) {
+		err = disks_add_scratch(&st->disks, image, st->clock, clause, sizeof(clause));
+		if (!err)
+			err = try_mount(st, mountpoint, true, clause, sizeof(clause));
+	}
 	return err ? say(why, why_size, image, clause[0] ? clause : strerror(-err), err) : 0;
 }
 
@@ -212,7 +188,7 @@ static void free_stack(struct stack *st)
 		page_cache_destroy(st->cache);
 	if (st->work)
 		workqueue_destroy(st->work);
-	disk_close(st->disk);
+	disks_close(&st->disks);
 	if (st->clock)
 		clock_destroy(st->clock);
 	mem_free(st);
@@ -225,7 +201,7 @@ static int build(struct stack *st, const char *image, const char *mountpoint, ch
 	st->clock = clock_create_real();
 	if (!st->clock)
 		return say(why, why_size, image, "out of memory", -ENOMEM);
-	err = open_disk(st, image, why, why_size);
+	err = disks_open(image, &st->options, st->clock, &st->disks, why, why_size);
 	if (err)
 		return err;
 	err = read_geometry(st, image, why, why_size);
@@ -310,7 +286,7 @@ void stack_report(struct stack *stack)
 {
 	char damage[256] = "";
 
-	report_disk(stack->disk);
+	report_disk(stack->disks.top);
 	report_cache(stack->cache);
 	if (ext_has_errors(stack->sb, damage, sizeof(damage)))
 		log_notice("damage was found: %s", damage);

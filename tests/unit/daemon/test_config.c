@@ -105,7 +105,8 @@ START_TEST(impossible_values_are_refused)
 {
 	static const char *const lists[] = {
 		"threads=0", "threads=100000", "cache=1k", "cache=x", "dirty=0", "dirty=100", "resuid=4294967295",
-		"ro=1", "threads", "sb=", "barrier=0", "commit=-1",
+		"ro=1", "threads", "sb=", "barrier=2", "commit=-1", "data=journal",
+		"sched=lifo", "part", "offset=x",
 	};
 
 	for (size_t i = 0; i < array_size(lists); i++)
@@ -117,14 +118,28 @@ END_TEST
 START_TEST(what_is_not_there_yet_is_refused_with_the_reason)
 {
 	static const char *const lists[] = {
-		"data=ordered", "data=journal", "journal_checksum", "discard", "nobarrier", "barrier=0", "offset=512",
-		"remount", "usrquota", "blkdev",
+		"discard", "remount", "usrquota", "blkdev",
 	};
 
 	for (size_t i = 0; i < array_size(lists); i++) {
 		ck_assert_int_eq(parse(lists[i]), -EINVAL);
 		ck_assert_msg(strstr(err, lists[i]) && strchr(err, ':'), "\"%s\" gives no reason", err);
 	}
+}
+END_TEST
+
+/* A word that is a flag by itself and takes a value besides. */
+START_TEST(one_key_may_be_a_flag_and_take_a_value)
+{
+	ck_assert_int_eq(parse("cow"), 0);
+	ck_assert(opts.has_cow && !opts.cow_path);
+	ck_assert_int_eq(parse("cow=scratch"), 0);
+	ck_assert(!opts.has_cow);
+	ck_assert_str_eq(opts.cow_path, "scratch");
+	ck_assert_int_eq(parse("nobarrier,barrier"), 0);
+	ck_assert(opts.has_barrier && opts.barrier);
+	ck_assert_int_eq(parse("barrier=0"), 0);
+	ck_assert(opts.has_barrier && !opts.barrier);
 }
 END_TEST
 
@@ -244,6 +259,7 @@ TEST_SUITE(daemon_config)
 	tcase_add_test(tc, unknown_words_are_refused_by_name);
 	tcase_add_test(tc, impossible_values_are_refused);
 	tcase_add_test(tc, what_is_not_there_yet_is_refused_with_the_reason);
+	tcase_add_test(tc, one_key_may_be_a_flag_and_take_a_value);
 	tcase_add_test(tc, words_of_fstab_are_taken_without_effect);
 	tcase_add_test(tc, sloppy_passes_over_the_unknown_only);
 	tcase_add_test(tc, contradictions_are_refused);

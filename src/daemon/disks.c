@@ -1,0 +1,155 @@
+/*
+ * The disks under a mount. With wiring.c the only place that names drivers and schedulers.
+ *
+ * The lock on the image may be held by a daemon whose mount is gone already and that is writing
+ * the last of it; then it is worth waiting a little.
+ */
+#include "disks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "block/disk.h"
+#include "drivers/cowdisk.h"
+#include "drivers/filedisk.h"
+#include "drivers/partdisk.h"
+#include "drivers/recorddisk.h"
+#include "fuse/mountinfo.h"
+#include "sched/sched.h"
+
+#define MOUNT_TYPE "fuse.extant"
+#define LOCK_WAIT_MS 3000
+#define LOCK_RETRY_MS 50
+
+static struct disk_config disk_config_of(const char *image, const struct mount_options *o, struct clock *clock)
+{
+	return (struct disk_config){
+		.name = image,
+		.queue_depth_max = (uint32_t)o->queue_depth,
+		.nr_workers = (uint32_t)o->nr_workers,
+		.clock = clock,
+		.elevator = sched_at((size_t)o->scheduler),
+	};
+}
+
+/* A disk upon another does no work of its own: it needs no scheduler, and hands on at once. */
+static struct disk_config upper_config_of(const char *image, struct clock *clock)
+{
+	return (struct disk_config){.name = image, .clock = clock};
+}
+
+static int open_image(const char *image, const struct mount_options *o, struct clock *clock, struct disk **ret_disk,
+		      char *why, size_t why_size)
+{
+	const struct filedisk_config file_config = {
+		/* What a cow keeps to itself does not reach the image. */
+		.is_read_only = o->is_read_only || o->has_cow || o->cow_path,
+		.takes_lock = true,
+	};
+	const struct disk_config config = disk_config_of(image, o, clock);
+	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * (long)NSEC_PER_MSEC};
+	unsigned waited_ms;
+	int err;
+
+	for (waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
+		err = filedisk_open(image, &file_config, &config, ret_disk, why, why_size);
+		if (err != -EBUSY || waited_ms >= LOCK_WAIT_MS || mountinfo_has_source(MOUNT_TYPE, image))
+			return err;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int add_part(struct disks *d, const char *image, const struct mount_options *o, struct clock *clock, char *why,
+		    size_t why_size)
+{
+	const struct partdisk_config part = {.part = o->part, .offset_bytes = o->offset_bytes, .owns_lower = true};
+	const struct disk_config config = upper_config_of(image, clock);
+
+	if (!o->part && !o->offset_bytes)
+		return 0;
+	return partdisk_open(d->top, &part, &config, &d->top, why, why_size);
+}
+
+static int add_cow(struct disks *d, const char *image, const char *path, struct clock *clock, char *why, size_t why_size)
+{
+	const struct cowdisk_config cow = {.path = path, .owns_lower = true};
+	const struct disk_config config = upper_config_of(image, clock);
+
+	return cowdisk_open(d->top, &cow, &config, NULL, &d->top, why, why_size);
+}
+
+static int add_record(struct disks *d, const char *image, const char *path, struct clock *clock, char *why,
+		      size_t why_size)
+{
+	const struct recordlog_config log = {.path = path};
+	const struct disk_config config = upper_config_of(image, clock);
+	int err;
+
+	if (!path)
+		return 0;
+	err = recordlog_create(&log, &d->log, why, why_size);
+	if (err)
+		return err;
+	err = recorddisk_open(d->top, true, d->log, &config, &d->top);
+	if (err)
+		snprintf(why, why_size, "cannot record to %s: %s", path, strerror(-err));
+	return err;
+}
+
+int disks_open(const char *image, const struct mount_options *options, struct clock *clock, struct disks *ret_disks,
+	       char *why, size_t why_size)
+{
+	struct disks d = {0};
+	int err = open_image(image, options, clock, &d.top, why, why_size);
+	char clause[512];
+
+	if (err)
+		return err;
+	snprintf(clause, sizeof(clause), "out of memory");
+	err = add_part(&d, image, options, clock, clause, sizeof(clause));
+	if (!err && (options->has_cow || options->cow_path))
+		err = add_cow(&d, image, options->cow_path, clock, clause, sizeof(clause));
+	if (!err)
+		err = add_record(&d, image, options->record_path, clock, clause, sizeof(clause));
+	if (err) {
+		snprintf(why, why_size, "%s: %s", image, clause);
+		disks_close(&d);
+		return err;
+	}
+	*ret_disks = d;
+	return 0;
+}
+
+int disks_add_scratch(struct disks *disks, const char *image, struct clock *clock, char *why, size_t why_size)
+{
+	return add_cow(disks, image, NULL, clock, why, why_size);
+}
+
+void disks_close(struct disks *disks)
+{
+	int err = 0;
+
+	disk_close(disks->top);
+	disks->top = NULL;
+	if (!disks->log)
+		return;
+	err = recordlog_error(disks->log);
+	if (err)
+		log_error("the record of writes has a hole: %s", strerror(-err));
+	recordlog_destroy(disks->log);
+	disks->log = NULL;
+}
+
+void disks_describe_partitions(struct disk *disk, char *text, size_t size)
+{
+	struct partition_table table;
+	char why[200];
+
+	text[0] = '\0';
+	if (partition_table_read(disk, &table, why, sizeof(why)) != 0 || table.scheme == PARTITIONS_NONE)
+		return;
+	partition_table_describe(&table, text, size);
+}
