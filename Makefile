@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
   CC := gcc
 endif
-ROOMS  ?= base layout block sched drivers cache journal vfs ext fuse daemon
+ROOMS  ?= base layout block sched drivers lab cache journal vfs ext fuse daemon
 VERSION := 0.1
 
 include tests/harness/packages.mk
@@ -43,6 +43,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libextant.a
 MKFS_SRC := $(wildcard mkfs/*.c)
 FSCK_SRC := $(wildcard fsck/*.c)
+CTL_SRC  := $(wildcard src/ctl/*.c)
 # Each room's unit tests are a program of their own: their fixtures need not know each other's names.
 # mkfs and fsck have no room in src/, but are tested like one where what they rest on is there.
 UNIT_ROOMS := $(ROOMS) $(if $(filter layout,$(ROOMS)),mkfs) $(if $(filter journal,$(ROOMS)),fsck)
@@ -53,7 +54,7 @@ HARN_SRC := $(wildcard tests/harness/*.c)
 obj = $(1:%.c=$(BUILD)/obj/%.o)
 # A sub-make of a plain `make` uses every core; below a `make -j` it shares that one's jobs.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-BIN := $(BUILD)/bin/extant $(BUILD)/bin/mkfs.extant $(if $(wildcard fsck/main.c),$(BUILD)/bin/fsck.extant)
+BIN := $(BUILD)/bin/extant $(BUILD)/bin/extantctl $(BUILD)/bin/mkfs.extant $(if $(wildcard fsck/main.c),$(BUILD)/bin/fsck.extant)
 # Small programs of the tests and the benchmark, one source file each.
 TOOL_SRC := $(wildcard tests/tools/*.c tests/mount/*.c tests/bench/*.c)
 TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC)))
@@ -75,6 +76,10 @@ $(LIB): $(LIB_OBJ)
 	ar rcs $@ $^
 
 $(BUILD)/bin/extant: $(call obj,src/daemon/main.c) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/bin/extantctl: $(call obj,$(CTL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -201,7 +206,7 @@ format-check:
 	@clang-format --dry-run -Werror $(OURS)
 
 ## map: includes and direct calls against the floors of src/DESIGN.md, circles between files
-map: $(LIB) $(call obj,$(MKFS_SRC) $(FSCK_SRC) $(MAINS))
+map: $(LIB) $(call obj,$(MKFS_SRC) $(FSCK_SRC) $(CTL_SRC) $(MAINS))
 	@tests/harness/map.sh $(BUILD)
 
 ## sizes: the longest functions and files, and the medians
@@ -217,7 +222,7 @@ BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR  := $(DESTDIR)$(PREFIX)/share/man
 MAN1    := $(wildcard src/daemon/*.1)
-MAN8    := $(wildcard src/daemon/*.8 mkfs/*.8 fsck/*.8)
+MAN8    := $(wildcard src/daemon/*.8 src/ctl/*.8 mkfs/*.8 fsck/*.8)
 
 ## install: programs and manual pages below $(DESTDIR)$(PREFIX) (default /usr/local)
 install: all
@@ -230,7 +235,7 @@ install: all
 
 ## uninstall: remove what install put there
 uninstall:
-	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,mount.extant mkfs.extant fsck.extant)
+	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,mount.extant extantctl mkfs.extant fsck.extant)
 	rm -f $(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) $(addprefix $(MANDIR)/man8/,$(notdir $(MAN8)))
 
 ## clean: remove the build directory

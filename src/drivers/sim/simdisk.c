@@ -206,10 +206,6 @@ static void recover(struct simdisk *sim) needs(sim->lock)
 		counter_add(&sim->bus.stats.lost_interrupts, 1);
 	if (!is_timed_out(sim))
 		return;
-	if (was_there && !sim_uses_rings(sim)) {	/* the next block of the same command */
-		sim->slots[0].deadline_ns = sim_now(sim) + sim->timeout_ns;
-		return;
-	}
 	reset_device(sim);
 	give_all_again(sim);
 	begin_spin(sim);

@@ -77,8 +77,9 @@ static void write_word(struct simdisk *sim, struct cursor *c)
 }
 
 /* The device wants a block moved. */
-static void move_block(struct simdisk *sim, const struct request *rq) needs(sim->lock)
+static void move_block(struct simdisk *sim, struct slot *slot) needs(sim->lock)
 {
+	const struct request *rq = slot->rq;
 	uint32_t len = min(rq->size_bytes - sim->moved_bytes, PIO_BLOCK_BYTES);
 	struct cursor c;
 
@@ -90,6 +91,7 @@ static void move_block(struct simdisk *sim, const struct request *rq) needs(sim-
 			write_word(sim, &c);
 	}
 	sim->moved_bytes += len;
+	slot->deadline_ns = sim_now(sim) + sim->timeout_ns;	/* it goes on: for the next block anew */
 	counter_add(&sim->bus.stats.copied_bytes, len);
 	bus_charge(&sim->bus, len * sim->bus.costs.copy_ps_per_byte / 1000);
 }
@@ -110,7 +112,7 @@ void taskfile_start(struct simdisk *sim, struct slot *slot)
 	}
 	bus_write(bus, REG_COMMAND, opcode_of(rq, is_dma));
 	if (!is_dma && rq->op == BIO_WRITE && bus_read(bus, REG_STATUS) & STATUS_DRQ)
-		move_block(sim, rq);	/* the first block is wanted at once */
+		move_block(sim, slot);	/* the first block is wanted at once */
 }
 
 bool taskfile_step(struct simdisk *sim)
@@ -121,7 +123,7 @@ bool taskfile_step(struct simdisk *sim)
 	if (!slot->rq)
 		return false;
 	if (status & STATUS_DRQ) {
-		move_block(sim, slot->rq);
+		move_block(sim, slot);
 		if (slot->rq->op == BIO_READ && sim->moved_bytes == slot->rq->size_bytes)
 			slot_done(sim, slot, ERROR_NONE);
 		return true;

@@ -17,6 +17,7 @@
 #include "unit/block/fakedisk.h"
 
 #define DISK_BYTES (4u << 20)
+#define REAL_TIMEOUT_MS 150	/* longer than an honest command takes under a sanitizer */
 
 struct rig {
 	struct clock *clock;
@@ -205,9 +206,9 @@ START_TEST(a_lost_interrupt_is_found_in_real_time)
 
 	log_set_sink(no_log, NULL);
 	config.faults.lose_interrupt = 5;
-	config.timeout_ms = 20;
+	config.timeout_ms = REAL_TIMEOUT_MS;
 	rig_open(&r, &config);
-	exercise(&r, 7, 20);
+	exercise(&r, 7, 8);
 	ck_assert_uint_gt(stat_of(&simdisk_stats(r.sim)->timeouts), 0);
 	rig_close(&r);
 }
@@ -221,9 +222,9 @@ START_TEST(a_command_without_answer_is_given_again_after_a_reset)
 
 	log_set_sink(no_log, NULL);
 	config.faults.no_answer = 7;
-	config.timeout_ms = 20;
+	config.timeout_ms = REAL_TIMEOUT_MS;
 	rig_open(&r, &config);
-	exercise(&r, 8, 40);
+	exercise(&r, 8, 16);
 	ck_assert_uint_gt(stat_of(&simdisk_stats(r.sim)->resets), 0);
 	rig_close(&r);
 }

@@ -219,7 +219,7 @@ static void device_is_done(int sig)
 	reg_store(&status_word, STATUS_READY);
 }
 
-__attribute__((noinline, optimize("O2"))) static bool poll_plain(const uint32_t *word, uint64_t looks)
+__attribute__((noinline, optimize("O2"), no_sanitize("undefined"))) static bool poll_plain(const uint32_t *word, uint64_t looks)
 {
 	while (looks--)
 		if (*word & STATUS_READY)

@@ -1,0 +1,15 @@
+/*
+ * ctl/ctl.h - the subcommands of extantctl.
+ *
+ * Purpose     main.c finds one by its name and hands it the words from its name on.
+ * Errors      Exit statuses: 0, 1 (it failed, and said why), 2 (wrong use, and said how).
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#define CTL_FAILED 1
+#define CTL_USAGE 2
+
+int ctl_lab(int argc, char **argv);
+
+#endif

@@ -1,0 +1,43 @@
+/* extantctl: looks into things. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/types.h"
+#include "ctl.h"
+
+static const struct subcommand {
+	const char *name;
+	const char *help;
+	int (*run)(int argc, char **argv);
+} subcommands[] = {
+	{"lab", "lab [--json] [--svg FILE] [--seed N] [NAME...]   measured tables on a simulated disk", ctl_lab},
+};
+
+static void print_help(FILE *to)
+{
+	fprintf(to, "usage: extantctl SUBCOMMAND ...\n");
+	for (size_t i = 0; i < array_size(subcommands); i++)
+		fprintf(to, "  %s\n", subcommands[i].help);
+	fprintf(to, "  --version\n  --help\n");
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	for (size_t i = 0; i < array_size(subcommands); i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return subcommands[i].run(argc - 1, argv + 1);
+	if (strcmp(name, "--help") == 0) {
+		print_help(stdout);
+		return 0;
+	}
+	if (strcmp(name, "--version") == 0) {
+		printf("extantctl %s\n", EXTANT_VERSION);
+		return 0;
+	}
+	if (*name)
+		fprintf(stderr, "extantctl: there is no subcommand %s\n", name);
+	print_help(stderr);
+	return CTL_USAGE;
+}
