@@ -26,6 +26,15 @@ void close_record(void *state);
 OPENER(faulty_on_file);		/* test_faultydisk.c */
 OPENER(faulty_and_late);
 OPENER(four_in_a_stack);
+OPENER(sim_pio_poll);		/* test_simopeners.c */
+OPENER(sim_pio_irq);
+OPENER(sim_dma_irq);
+OPENER(sim_ring_irq);
+OPENER(sim_ring_poll);
+OPENER(sim_ring_hybrid);
+OPENER(sim_real_dma);
+OPENER(sim_real_hybrid);
+void close_sim(void *state);
 
 /* A ram disk that belongs to the test. */
 struct disk *new_ram(uint64_t size_bytes);

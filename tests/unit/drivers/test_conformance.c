@@ -99,6 +99,14 @@ static const struct conformance_driver drivers[] = {
 	{"faulty, without faults, on a file", open_faulty_on_file, NULL},
 	{"faulty that is late, on a file with a queue of two", open_faulty_and_late, NULL},
 	{"cow on faulty on record on part of a file", open_four_in_a_stack, close_record},
+	{"sim, pio-poll, noop", open_sim_pio_poll, close_sim},
+	{"sim, pio-irq, sstf", open_sim_pio_irq, close_sim},
+	{"sim, dma-irq, scan", open_sim_dma_irq, close_sim},
+	{"sim, ring-irq, cscan", open_sim_ring_irq, close_sim},
+	{"sim, ring-poll, deadline", open_sim_ring_poll, close_sim},
+	{"sim, ring-hybrid, noop", open_sim_ring_hybrid, close_sim},
+	{"sim in real time, dma-irq, scan", open_sim_real_dma, close_sim},
+	{"sim in real time, ring-hybrid, noop", open_sim_real_hybrid, close_sim},
 };
 
 static const struct conformance_driver *driver;
