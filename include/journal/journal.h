@@ -130,6 +130,11 @@ int journal_destroy(struct journal *j) must_check;
 uint32_t journal_tx_blocks_max(const struct journal *j);
 /* Waits until tid is durable, committing it if need be. */
 int journal_commit_wait(struct journal *j, tid_t tid) must_check;
+/*
+ * Whether the commit of tid has its flush still before it: then it makes durable also what the
+ * caller wrote until now. False: the caller needs a flush of its own.
+ */
+bool journal_will_flush(struct journal *j, tid_t tid);
 /* The tid of the running transaction, or of the next one when there is none. */
 tid_t journal_current_tid(struct journal *j);
 bool journal_is_committed(struct journal *j, tid_t tid);
@@ -142,6 +147,11 @@ void handle_add_ordered(struct handle *h, struct journal_inode *ji);
 void journal_inode_init(struct journal_inode *ji);
 /* The file goes away: off the lists, after the committer is done with it. */
 void journal_inode_forget(struct journal *j, struct journal_inode *ji);
+/*
+ * Before dirty data of the file is dropped unwritten: the transaction that is being committed may
+ * name its blocks, and then needs the data (J2). Waits until it has it. No handle, no page held.
+ */
+void journal_inode_wait_ordered(struct journal *j, struct journal_inode *ji);
 
 void journal_abort(struct journal *j, int err, const char *why);
 bool journal_is_aborted(const struct journal *j);

@@ -418,6 +418,7 @@ void ext_evict_inode(struct inode *inode)
 	if (!inode->mapping.cache)
 		return;		/* it was never read, or never became one */
 	if (inode->attr.nlink == 0 && info->is_allocated && !fs->sb.is_read_only) {
+		ext_wait_ordered(inode);
 		mapping_truncate(&inode->mapping, 0);
 		err = delete_inode(inode);
 	} else {

@@ -20,13 +20,15 @@ static int sync_without_journal(struct ext *fs)
 
 /*
  * The transaction that changed the inode last: its commit flushes the data that was written
- * before. When it is durable already, only the data needs the flush.
+ * before. When it is durable already, or came too far to wait for our data, that needs a flush of
+ * its own.
  */
 static int sync_with_journal(struct ext *fs, tid_t tid)
 {
-	if (journal_is_committed(fs->journal, tid))
-		return disk_flush(fs->sb.disk);
-	return journal_commit_wait(fs->journal, tid);
+	bool is_flushed = journal_will_flush(fs->journal, tid);
+	int err = journal_commit_wait(fs->journal, tid);
+
+	return is_flushed || err ? err : disk_flush(fs->sb.disk);
 }
 
 int ext_fsync(struct inode *inode, bool datasync)

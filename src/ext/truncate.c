@@ -13,6 +13,7 @@
 #include "truncate.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "balloc.h"
@@ -44,7 +45,11 @@ static void subtract_blocks(struct freeing *f, uint64_t nr_blocks)
 	mutex_unlock(&inode->attr_lock);
 }
 
-/* Room in the log for the next step: extended, or begun anew with the inode written. */
+/*
+ * Room in the log for the next step: extended, or begun anew with the inode written. A step frees
+ * one run or one indirect block and clears the slot that named it; nothing inside it may begin the
+ * handle anew, for a block that is forgotten must not stay linked.
+ */
 static int next_step(struct freeing *f)
 {
 	return log_ensure(f->h, f->inode, CREDITS_TRUNCATE_STEP);
@@ -71,16 +76,26 @@ static int forget_metadata(struct freeing *f, fsblk_t first, uint64_t count)
 	return err;
 }
 
+/* Within the running step. */
+static int release_run(struct freeing *f, fsblk_t first, uint64_t count)
+{
+	subtract_blocks(f, count);
+	return tolerate(f, balloc_free(f->h, f->fs, f->inode->ino, first, count));
+}
+
 static int free_run(struct freeing *f, fsblk_t first, uint64_t count)
 {
 	int err = next_step(f);
 
 	if (!err)
 		err = forget_metadata(f, first, count);
-	if (err)
-		return err;
-	subtract_blocks(f, count);
-	return tolerate(f, balloc_free(f->h, f->fs, f->inode->ino, first, count));
+	return err ? err : release_run(f, first, count);
+}
+
+/* How many slots go in one step: each block of metadata is one of the transaction's. */
+static unsigned slots_in_step(const struct freeing *f)
+{
+	return S_ISREG(f->inode->attr.mode) ? UINT_MAX : 8;
 }
 
 static int clear_slots(struct freeing *f, struct buffer *b, unsigned from, unsigned count)
@@ -111,7 +126,7 @@ static int free_data_slots(struct freeing *f, struct buffer *b, unsigned from, u
 			from++;
 			continue;
 		}
-		while (from + n < to && slot_of(b, from + n) == first + n)
+		while (from + n < to && n < slots_in_step(f) && slot_of(b, from + n) == first + n)
 			n++;
 		err = free_run(f, first, n);
 		if (!err)
@@ -193,7 +208,8 @@ static int free_subtree(struct freeing *f, fsblk_t block, unsigned height, lblk_
 	err = next_step(f);
 	if (!err)
 		err = handle_forget(f->h, &f->fs->buffers, block);
-	return first_error(err, free_run(f, block, 1));
+	/* No step between the two: forgotten and still linked it would be read again as it was. */
+	return err ? err : release_run(f, block, 1);
 }
 
 static int free_direct(struct freeing *f)
@@ -210,7 +226,7 @@ static int free_direct(struct freeing *f)
 			from++;
 			continue;
 		}
-		while (from + n < to && slots[from + n] == slots[from] + n)
+		while (from + n < to && n < slots_in_step(f) && slots[from + n] == slots[from] + n)
 			n++;
 		err = free_run(f, slots[from], n);
 		if (err)
@@ -258,6 +274,12 @@ int ext_free_range(struct handle *h, struct inode *inode, lblk_t from, lblk_t to
 	rwlock_write_unlock(&info->tree_lock);
 	err = first_error(err, ext_inode_write(h, inode));
 	return first_error(err, f.damage);
+}
+
+void ext_wait_ordered(struct inode *inode)
+{
+	if (ext_of(inode)->journal)
+		journal_inode_wait_ordered(ext_of(inode)->journal, &info_of(inode)->ordered);
 }
 
 static void set_size(struct inode *inode, uint64_t size_bytes)
@@ -317,6 +339,7 @@ int ext_truncate(struct inode *inode, uint64_t size_bytes)
 		err = begin_truncate(inode, size_bytes, shrinks);
 	if (err || !shrinks)
 		return err;
+	ext_wait_ordered(inode);
 	mapping_truncate(&inode->mapping, size_bytes);
 	return finish_truncate(inode, div_round_up(size_bytes, (uint64_t)geo->block_size));
 }
@@ -350,6 +373,12 @@ int ext_punch_hole(struct inode *inode, uint64_t pos, uint64_t len)
 	err = zero_part(inode, pos, min(first_whole, end));
 	if (!err && end_whole < end && end_whole >= first_whole)
 		err = zero_part(inode, end_whole, end);
+	if (err)
+		return err;
+	/* Written before it is dropped: the blocks may stay the file's if the next commit is the last. */
+	if (first_whole < end_whole)
+		err = mapping_write_range(&inode->mapping, first_whole >> geo->block_bits,
+					  (end_whole >> geo->block_bits) - 1, WRITEBACK_WAIT);
 	if (err)
 		return err;
 	if (first_whole < end_whole)

@@ -18,6 +18,8 @@
 int ext_free_range(struct handle *h, struct inode *inode, lblk_t from, lblk_t to) must_check;
 /* Sets the size, shrinking or growing, with all that belongs to it. Starts its own handles. */
 int ext_truncate(struct inode *inode, uint64_t size_bytes) must_check;
+/* Before pages of it are dropped unwritten: a commit under way may still need them (JOURNAL.md J2). */
+void ext_wait_ordered(struct inode *inode);
 /* Makes bytes [pos, pos + len) a hole; the size stays. */
 int ext_punch_hole(struct inode *inode, uint64_t pos, uint64_t len) must_check;
 

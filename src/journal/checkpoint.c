@@ -132,7 +132,9 @@ static int move_tail(struct journal *j, struct list *done)
 	tid_t tid;
 	int err;
 
+	/* A commit that begins now may need the log opened again: it waits until this is on disk. */
 	mutex_lock(&j->lock);
+	j->is_moving_tail = true;
 	oldest(j, &start, &tid);
 	mutex_unlock(&j->lock);
 	/*
@@ -140,15 +142,18 @@ static int move_tail(struct journal *j, struct list *done)
 	 * before its space is used again (J5).
 	 */
 	err = log_write_super(j, start, tid, j->config.flush == COMMIT_NO_FLUSH ? 0 : BIO_PREFLUSH | BIO_FUA);
+	mutex_lock(&j->lock);
+	j->is_moving_tail = false;
+	if (!err) {
+		free_space(j, done);
+		j->is_empty_on_disk = start == 0;
+	}
+	cond_broadcast(&j->changed);
+	mutex_unlock(&j->lock);
 	if (err) {
 		journal_abort(j, err, "the log's tail could not be written");
 		return err;
 	}
-	mutex_lock(&j->lock);
-	free_space(j, done);
-	j->is_empty_on_disk = start == 0;
-	cond_broadcast(&j->changed);
-	mutex_unlock(&j->lock);
 	trace("journal.tail", start, tid);
 	return 0;
 }

@@ -20,7 +20,9 @@
  *
  * In the second form the commit block may survive a power cut that its blocks did not. Its checksum
  * shows that, and the async_commit feature, set while the journal is used so, tells every reader
- * to take a last transaction with a wrong checksum for one that never was.
+ * to take a last transaction with a wrong checksum for one that never was. The checksum leaves
+ * out revoke blocks. One that is missing ends the transaction, as its header is; one that was torn
+ * behind its first sector would not be noticed, so the first form is used where that matters.
  */
 #include <errno.h>
 #include <string.h>
@@ -75,7 +77,7 @@ static bool lock_transaction(struct commit *c)
 	while (tx->nr_handles)
 		cond_wait(&j->changed, &j->lock);
 	c->nr_data = count_dirty(tx);
-	c->has_ordered = !list_empty(&tx->ordered);
+	c->has_ordered = tx->has_ordered;
 	if (tx->nr_heads || tx->revokes.nr)
 		return true;
 	tx->state = TX_RUNNING;
@@ -298,23 +300,41 @@ static void seal(struct commit *c)
 	block->chksum[0] = be32_make(crc32_be(CRC32_BE_SEED, log_block_at(c, c->nr_before_sum), bytes));
 }
 
-/* A log that the superblock calls empty begins here: it must say so before this is durable. */
+/*
+ * A log that the superblock calls empty begins here: it must say so before this is durable. A tail
+ * that is just being moved may be about to call it empty: that is waited for.
+ */
 static int open_log(struct commit *c)
 {
 	struct journal *j = c->journal;
+	bool was_empty;
 
-	if (!j->is_empty_on_disk)
-		return 0;
+	mutex_lock(&j->lock);
+	while (j->is_moving_tail)
+		cond_wait(&j->changed, &j->lock);
+	was_empty = j->is_empty_on_disk;
 	j->is_empty_on_disk = false;
-	return log_write_super(j, c->log_start, c->tx->tid, 0);
+	mutex_unlock(&j->lock);
+	return was_empty ? log_write_super(j, c->log_start, c->tx->tid, 0) : 0;
+}
+
+/* From here on the flush may miss what others write (journal_will_flush). */
+static void begin_flush(struct commit *c)
+{
+	mutex_lock(&c->journal->lock);
+	c->tx->has_begun_flush = true;
+	mutex_unlock(&c->journal->lock);
 }
 
 static int write_with_one_flush(struct commit *c)
 {
 	int err = ring_write(c->journal, c->log_start, log_block_at(c, 0), c->nr_blocks, 0);
 
+	if (err)
+		return err;
+	begin_flush(c);
 	/* J1: durable from here on; until then the checksum decides. */
-	return err ? err : log_flush(c->journal);
+	return log_flush(c->journal);
 }
 
 static int write_with_two_flushes(struct commit *c)
@@ -326,15 +346,25 @@ static int write_with_two_flushes(struct commit *c)
 
 	if (err)
 		return err;
+	begin_flush(c);
 	counter_add(&j->stats.flushes, flags ? 2 : 0);
 	/* J1, J2: the preflush makes data and log durable before the commit block is written. */
 	return ring_write(j, log_next(j, c->log_start, last), log_block_at(c, last), 1, flags);
 }
 
+/* How many revokes fit into the first sector of a block: no tear can part them from its header. */
+#define REVOKES_WITHOUT_TEAR ((SECTOR_SIZE - (uint32_t)sizeof(struct journal_revoke)) / (uint32_t)sizeof(be32_t))
+
+static bool may_use_one_flush(const struct commit *c)
+{
+	const struct journal *j = c->journal;
+
+	return j->config.flush == COMMIT_ASYNC && (j->features_incompat & JOURNAL_INCOMPAT_ASYNC_COMMIT) &&
+	       !c->has_ordered && c->tx->revokes.nr <= REVOKES_WITHOUT_TEAR;
+}
+
 static int write_log(struct commit *c)
 {
-	bool one_flush = c->journal->config.flush == COMMIT_ASYNC && !c->has_ordered &&
-			 (c->journal->features_incompat & JOURNAL_INCOMPAT_ASYNC_COMMIT);
 	int err;
 
 	seal(c);
@@ -342,7 +372,7 @@ static int write_log(struct commit *c)
 	if (err)
 		return err;
 	counter_add(&c->journal->stats.blocks_logged, c->nr_blocks);
-	return one_flush ? write_with_one_flush(c) : write_with_two_flushes(c);
+	return may_use_one_flush(c) ? write_with_one_flush(c) : write_with_two_flushes(c);
 }
 
 /* ---- finish ---- */
@@ -454,8 +484,8 @@ static void give_up(struct commit *c, int err)
 	journal_abort(j, err, "a transaction could not be written");
 	ignore(release_heads(c, false), "the journal is aborted");
 	mutex_lock(&j->lock);
-	while (next_ordered(c))
-		;
+	for (struct journal_inode *ji; (ji = next_ordered(c)) != NULL;)
+		ji->is_writing = false;
 	j->committing = NULL;
 	list_del(&c->tx->link);
 	transaction_free(c->tx);
@@ -495,10 +525,14 @@ static int commit_run(struct journal *j, bool *ret_empty)
 		err = write_ordered(&c);
 	if (!err)
 		err = write_log(&c);
-	if (!err)
-		err = finish(&c);
-	else
+	if (err) {
 		give_up(&c, err);
+		return err;
+	}
+	err = finish(&c);
+	/* Durable, but what has to go home before the tail may pass it is not known any more. */
+	if (err)
+		journal_abort(j, err, "a durable transaction could not be kept track of");
 	return err;
 }
 
@@ -527,6 +561,20 @@ int commit_until(struct journal *j, tid_t tid)
 	}
 	mutex_unlock(&j->lock);
 	return err;
+}
+
+bool journal_will_flush(struct journal *j, tid_t tid)
+{
+	bool will = false;
+
+	mutex_lock(&j->lock);
+	/* A transaction without a buffer may never be committed. */
+	if (j->running && j->running->tid == tid)
+		will = j->running->nr_heads != 0;
+	else if (j->committing && j->committing->tid == tid)
+		will = !j->committing->has_begun_flush;
+	mutex_unlock(&j->lock);
+	return will;
 }
 
 int journal_commit_wait(struct journal *j, tid_t tid)

@@ -353,9 +353,18 @@ void handle_add_ordered(struct handle *h, struct journal_inode *ji)
 	struct list *link = &ji->link[parity(h->tx->tid)];
 
 	mutex_lock(&h->journal->lock);
+	h->tx->has_ordered = true;
 	if (list_empty(link))
 		list_add_tail(&h->tx->ordered, link);
 	mutex_unlock(&h->journal->lock);
+}
+
+void journal_inode_wait_ordered(struct journal *j, struct journal_inode *ji)
+{
+	mutex_lock(&j->lock);
+	while (ji->is_writing || (j->committing && !list_empty(&ji->link[parity(j->committing->tid)])))
+		cond_wait(&j->changed, &j->lock);
+	mutex_unlock(&j->lock);
 }
 
 void journal_inode_forget(struct journal *j, struct journal_inode *ji)

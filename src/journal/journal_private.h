@@ -49,6 +49,8 @@ struct transaction {
 	struct list heads;		/* [lock] */
 	uint32_t nr_heads;		/* [lock] */
 	struct list ordered;		/* [lock] struct journal_inode */
+	bool has_ordered;		/* [lock] there was one, perhaps let go since, its data just written */
+	bool has_begun_flush;		/* [lock] what is written from now on, its flush may miss */
 	struct revoke_set revokes;	/* [lock] */
 
 	uint32_t log_start, log_blocks;	/* [none: set when copied out] */
@@ -84,7 +86,7 @@ struct journal {
 	uint32_t tx_blocks_max;
 	uint32_t features_compat, features_incompat;
 
-	struct journal_super super;	/* as on disk; [the checkpointer's or committer's turn] */
+	struct journal_super super;	/* as on disk; [whoever set is_moving_tail, else the committer] */
 	struct journal_stats stats;
 
 	struct mutex lock;
@@ -97,6 +99,7 @@ struct journal {
 	struct transaction *running;	/* [lock] */
 	struct transaction *committing;	/* [lock] */
 	bool is_committing, is_checkpointing;	/* [lock] somebody's turn */
+	bool is_moving_tail;		/* [lock] the superblock is being written with what was chosen under it */
 	struct list committed;		/* [lock] transactions whose blocks are not all home */
 	struct hash checkpoints;	/* [lock] block to struct checkpoint */
 	uint32_t log_head;		/* [lock] where the next transaction goes */

@@ -14,9 +14,12 @@
  * Where the valid log ends (the writer may not have flushed between blocks and commit block):
  *
  *	no commit block, wrong sequence       the end; usual after a crash
- *	commit older than the one before      the end; what follows is an older round of the ring
+ *	checksum wrong, commit older than     the end; what follows is an older round of the ring
+ *	the one before
  *	checksum wrong, nothing valid behind  the end; a torn last commit
  *	checksum wrong, valid tid + 1 behind  damage: replay up to it, and say so
+ *
+ * The time alone says nothing: clocks are put back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -373,10 +376,11 @@ static int scan(struct journal *j, struct journal_recovery *ret)
 		enum outcome outcome;
 
 		err = walk_transaction(&w, &outcome);
-		if (err || outcome == WALK_END || is_before(w.commit_time, last))
+		if (err || outcome == WALK_END)
 			break;
 		if (outcome == WALK_BAD) {
-			err = judge_bad(&w, ret);
+			if (!is_before(w.commit_time, last))
+				err = judge_bad(&w, ret);
 			break;
 		}
 		last = w.commit_time;
