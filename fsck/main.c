@@ -166,6 +166,8 @@ static void run_pass1(struct fsck *f, unsigned round)
 		pass1(f);
 		report_pass_time(f);
 		special_make_resize_inode(f);
+		if (!f->dup)
+			special_make_journal(f);
 		if (f->dup && !f->restart) {
 			announce(f, round + restarts, "Pass 1B: blocks claimed more than once");
 			pass1b(f);
@@ -207,6 +209,7 @@ static void run_rounds(struct fsck *f)
 	for (round = 0; round < ROUNDS_MAX; round++) {
 		repaired_before = round ? f->nr_repaired : 0;
 		f->nr_left = round ? 0 : f->nr_left;
+		special_check_journal(f);
 		run_passes(f, round);
 		if (f->nr_repaired == repaired_before || f->opt.mode == MODE_NO ||
 		    (f->opt.mode == MODE_ASK && f->nr_left))
@@ -325,7 +328,6 @@ static void check(struct fsck *f)
 	}
 	report_start(f);
 	super_check_fields(f);
-	special_check_journal(f);
 	run_rounds(f);
 	finish(f);
 	report_totals(f);

@@ -272,7 +272,7 @@ static void drop_journal(struct fsck *f)
 	f->geo.feature_incompat = le32_get(s->feature_incompat);
 	f->super_dirty = true;
 	f->backups_dirty = true;
-	f->make_journal = true;
+	f->make_journal = f->opt.mode != MODE_NO;
 }
 
 /* Why the block cannot be the log's superblock; NULL: it can. */
@@ -431,4 +431,72 @@ void special_check_journal(struct fsck *f)
 		fsck_stop(f, FSCK_ERROR, "its journal lies on another disk, which cannot be checked here");
 	else
 		check_journal_inode(f);
+}
+
+/* ---- a new journal ---- */
+
+/* Blocks of a journal for a file system of this size, as mke2fs chooses; 0: too small for one. */
+static uint32_t usual_journal_blocks(fsblk_t blocks)
+{
+	static const struct {
+		fsblk_t below;
+		uint32_t blocks;
+	} sizes[] = {
+		{2048, 0}, {32768, 1024}, {262144, 4096}, {524288, 8192}, {4194304, 16384},
+		{8388608, 32768}, {16777216, 65536}, {33554432, 131072},
+	};
+	unsigned i;
+
+	for (i = 0; i < array_size(sizes); i++)
+		if (blocks < sizes[i].below)
+			return sizes[i].blocks;
+	return 262144;
+}
+
+static void backup_journal_inode(struct fsck *f)
+{
+	union inode_buf buf;
+	unsigned i;
+
+	if (!fsck_read_inode(f, EXT_JOURNAL_INO, &buf))
+		return;
+	for (i = 0; i < EXT_N_BLOCKS; i++)
+		f->super.jnl_blocks[i] = buf.raw.block[i];
+	f->super.jnl_blocks[15] = buf.raw.size_high;
+	f->super.jnl_blocks[16] = buf.raw.size;
+	f->super.jnl_backup_type = 1;
+}
+
+static bool has_room(const struct fsck *f, uint32_t blocks)
+{
+	uint64_t all = f->geo.blocks_count - f->geo.first_data_block;
+
+	return all - bitmap_count_set(f->found, 0, all) > 2ull * blocks;
+}
+
+void special_make_journal(struct fsck *f)
+{
+	uint32_t blocks = usual_journal_blocks(f->geo.blocks_count), n;
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX] = {0};
+	union inode_buf buf;
+
+	if (!f->make_journal || f->restart)
+		return;
+	f->make_journal = false;
+	if (!blocks || !has_room(f, blocks) || !problem(f, JOURNAL_REBUILT, (struct where){0}))
+		return;
+	memset(&buf, 0, sizeof(buf));
+	buf.raw.mode = le16_make(S_IFREG | 0600);
+	buf.raw.links_count = le16_make(1);
+	buf.raw.atime = buf.raw.ctime = buf.raw.mtime = le32_make(f->now);
+	fsck_write_inode(f, EXT_JOURNAL_INO, &buf);
+	make_journal_super(f, blocks, (void *)bytes);
+	for (n = 0; n < blocks; n++) {
+		if (!dirs_add_block(f, EXT_JOURNAL_INO, n, bytes))
+			return;		/* the next round finds it too short, and drops it again */
+		memset(bytes, 0, sizeof(struct journal_super));
+	}
+	backup_journal_inode(f);
+	set_journal_fields(f, EXT_JOURNAL_INO);
+	f->restart = true;
 }

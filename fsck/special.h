@@ -16,6 +16,8 @@ void special_check_journal(struct fsck *f);
 void special_check_resize_inode(struct fsck *f);
 /* After pass 1, when a block for it can be had. Sets f->restart if it was made anew. */
 void special_make_resize_inode(struct fsck *f);
+/* The same for a journal that was lost: without it the next mount would be one of ext2. */
+void special_make_journal(struct fsck *f);
 /* True: the log holds transactions that are not home. */
 bool special_needs_recovery(const struct fsck *f);
 

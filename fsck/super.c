@@ -23,6 +23,24 @@
 
 /* ---- the superblock ---- */
 
+/*
+ * A check must understand all that it sees: what is unknown, even what a mount may pass over, could be
+ * "repaired" away.
+ */
+static bool features_are_known(const struct ext_super *super, char *why)
+{
+	uint32_t unknown = le32_get(super->feature_compat) & ~FEATURE_COMPAT_SUPPORTED;
+	char names[WHY_BYTES - 32];
+
+	if (feature_check(super, why, WHY_BYTES) != FEATURE_RW)
+		return false;
+	if (!unknown)
+		return true;
+	feature_describe(FEATURE_COMPAT, unknown, names, sizeof(names));
+	snprintf(why, WHY_BYTES, "unsupported features: %s", names);
+	return false;
+}
+
 static int read_super_at(struct fsck *f, uint64_t offset, struct ext_super *super, struct geometry *geo,
 			 char *why)
 {
@@ -39,7 +57,10 @@ static int read_super_at(struct fsck *f, uint64_t offset, struct ext_super *supe
 		return err;
 	}
 	memcpy(super, block, sizeof(*super));
-	return super_check(super, f->store.size_bytes, geo, why, WHY_BYTES);
+	err = super_check(super, f->store.size_bytes, geo, why, WHY_BYTES);
+	if (!err && !features_are_known(super, why))
+		return -EOPNOTSUPP;
+	return err;
 }
 
 /* A copy at this block for this block size, that says it is one for it. */
@@ -138,17 +159,28 @@ static void find_given(struct fsck *f)
 	fsck_stop(f, FSCK_ERROR, text);
 }
 
+/*
+ * Features that a tool turns on stand in the copies too. Where a copy of the very same file system does
+ * not have what the primary claims, these are flipped bits.
+ */
+static bool copy_disowns_features(struct fsck *f, const struct ext_super *primary, fsblk_t *ret_block)
+{
+	return find_copy(f, ret_block) && memcmp(f->super.uuid, primary->uuid, sizeof(primary->uuid)) == 0;
+}
+
 static void find_primary_or_copy(struct fsck *f)
 {
 	char why[WHY_BYTES], text[WHY_BYTES + 160];
 	fsblk_t block;
 	int err = read_super_at(f, EXT_SUPER_OFFSET, &f->super, &f->geo, why);
+	struct ext_super primary = f->super;
 
 	if (!err)
 		return;
-	if (err == -EOPNOTSUPP)
-		fsck_stop(f, FSCK_ERROR, why);
-	if (!find_copy(f, &block)) {
+	if (err == -EOPNOTSUPP) {
+		if (!copy_disowns_features(f, &primary, &block))
+			fsck_stop(f, FSCK_ERROR, why);
+	} else if (!find_copy(f, &block)) {
 		snprintf(text, sizeof(text), "%s; no copy of the superblock was found either. "
 			 "If this is an ext2 or ext3 file system, -b BLOCK names a copy", why);
 		fsck_stop(f, FSCK_ERROR, text);
