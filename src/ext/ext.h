@@ -15,6 +15,8 @@
 #ifndef EXT_EXT_H
 #define EXT_EXT_H
 
+#include <errno.h>
+
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/rand.h"
@@ -184,8 +186,12 @@ static inline struct ext_super *ext_super_of(const struct ext *fs)
  */
 static inline int must_check meta_begin(struct handle *h, struct buffer *b)
 {
-	int err = handle_get_write_access(h, b);
+	int err;
 
+	/* On a damaged disk a block may have two owners, and was freed by the other while we hold it. */
+	if (!page_test(&b->page, PAGE_UPTODATE))
+		return -EUCLEAN;
+	err = handle_get_write_access(h, b);
 	if (!err)
 		buffer_lock(b);
 	return err;
