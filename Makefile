@@ -91,13 +91,14 @@ $(BUILD)/bin/fsck.extant: $(call obj,$(FSCK_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# What unit tests link besides their room's library: parts of mkfs or fsck, fakes of a lower room.
+# What unit tests link besides their room's library: parts of mkfs or fsck, and the fakes of other rooms
+# whose header they include (unit/block/fakedisk.h is kept by tests/unit/block/test_fakedisk.c).
+UNIT_fakes = $(filter-out tests/unit/$(1)/%,$(shell grep -hoE 'unit/[a-z]+/[a-z]+\.h' tests/unit/$(1)/*.c \
+	| sort -u | sed -E 's,([a-z]+)\.h$$,test_\1.c,; s,^,tests/,'))
 UNIT_mkfs = $(filter-out mkfs/main.c,$(MKFS_SRC))
 UNIT_fsck = $(filter-out fsck/main.c,$(FSCK_SRC))
-UNIT_drivers = tests/unit/block/test_fakedisk.c
-UNIT_fuse = tests/unit/vfs/test_fakefs.c
 define unit_rule
-$(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)) tests/harness/runner.c) $(LIB)
+$(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)) $(call UNIT_fakes,$(1)) tests/harness/runner.c) $(LIB)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(CHECKLIBS) $$(LDLIBS)
 endef
