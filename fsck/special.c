@@ -11,6 +11,7 @@
 #include "layout/feature.h"
 #include "layout/super.h"
 #include "dirs.h"
+#include "tree.h"
 
 /* ---- resize inode ---- */
 
@@ -202,15 +203,26 @@ bool special_needs_recovery(const struct fsck *f)
 	(JOURNAL_INCOMPAT_REVOKE | JOURNAL_INCOMPAT_64BIT | JOURNAL_INCOMPAT_ASYNC_COMMIT | \
 	 JOURNAL_INCOMPAT_CSUM_V2 | JOURNAL_INCOMPAT_CSUM_V3 | JOURNAL_INCOMPAT_FAST_COMMIT)
 
-/* Counts blocks of the log from its start; a hole or an impossible block ends it. */
-static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw, uint32_t claimed)
+static enum tree_verdict count_log_block(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
 {
-	uint32_t n;
+	uint32_t *next = w->arg;
 
-	for (n = 0; n < claimed; n++)
-		if (!dirs_block_at(f, raw, n))
-			break;
-	return n;
+	if (!pointer_is_possible(w->f, *pointer))
+		return TREE_STOP;
+	if (level == 0 && lblk != (*next)++)
+		return TREE_STOP;
+	return TREE_GO;
+}
+
+/* Counts blocks of the log from its start; a hole or an impossible block ends it. */
+static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw)
+{
+	struct ext_inode copy = *raw;
+	uint32_t next = 0;
+	struct tree_walk w = {.f = f, .ino = EXT_JOURNAL_INO, .visit = count_log_block, .arg = &next};
+
+	tree_walk(&w, &copy);
+	return w.stopped && next ? next - 1 : next;
 }
 
 static uint32_t claimed_blocks(const struct fsck *f, const struct ext_inode *raw)
@@ -231,7 +243,7 @@ static const char *journal_inode_fault(struct fsck *f, const struct ext_inode *r
 		return "it is not a regular file";
 	if (claimed < JOURNAL_BLOCKS_MIN)
 		return "it is too short";
-	if (log_blocks(f, raw, claimed) < claimed)
+	if (log_blocks(f, raw) < claimed)
 		return "it has holes or impossible blocks";
 	return NULL;
 }

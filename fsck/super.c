@@ -411,6 +411,19 @@ static void check_times(struct fsck *f)
 	}
 }
 
+/* Whoever reads these fields takes the inodes for reserved ones, whatever the feature says. */
+static void check_quota_fields(struct fsck *f)
+{
+	struct ext_super *s = &f->super;
+
+	if ((le32_get(s->usr_quota_inum) || le32_get(s->grp_quota_inum) || le32_get(s->prj_quota_inum)) &&
+	    problem(f, SUPER_QUOTA, (struct where){0})) {
+		s->usr_quota_inum = s->grp_quota_inum = s->prj_quota_inum = le32_make(0);
+		f->super_dirty = true;
+		f->backups_dirty = true;
+	}
+}
+
 static void check_uuid(struct fsck *f)
 {
 	static const uint8_t none[16];
@@ -466,6 +479,7 @@ void super_check_fields(struct fsck *f)
 	check_extra_isize(f, &s->want_extra_isize);
 	for (g = 0; g < f->geo.groups_count; g++)
 		check_desc(f, g);
+	check_quota_fields(f);
 	check_uuid(f);
 	check_times(f);
 	check_hash_sign(f);
