@@ -92,7 +92,7 @@ struct sim_config {
 	bool owns_media;		/* disk_close() closes the media too */
 	uint32_t coalesce_count;	/* completions an interrupt; 0 and 1: each */
 	uint32_t coalesce_us;		/* no completion waits longer for its interrupt */
-	uint64_t timeout_ms;		/* 0: 10 s */
+	uint64_t timeout_ms;		/* 0: 30 s */
 	const struct sim_costs *costs;	/* NULL: sim_costs_default */
 	struct sim_faults faults;
 };

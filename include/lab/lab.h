@@ -7,7 +7,6 @@
  * Locking     None: an experiment is one thread, in virtual time.
  * Invariants  The same seed gives the same report, to the last digit.
  * Errors      -ENOMEM.
- * Sources     LAB.md.
  */
 #ifndef LAB_LAB_H
 #define LAB_LAB_H

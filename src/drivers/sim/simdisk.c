@@ -25,7 +25,7 @@
 #include "base/mem.h"
 #include "driver.h"
 
-#define TIMEOUT_MS_DEFAULT 10000u
+#define TIMEOUT_MS_DEFAULT 30000u	/* media below may flush for as long as a busy host takes */
 #define IDLE_WAIT_MS 1000u	/* of the driver's thread; it is kicked for work */
 
 static const char *const mode_names[SIM_NR_MODES] = {

@@ -16,8 +16,8 @@
 #include "harness/runner.h"
 #include "unit/block/fakedisk.h"
 
-#define DISK_BYTES (4u << 20)
-#define REAL_TIMEOUT_MS 150	/* longer than an honest command takes under a sanitizer */
+#define DISK_BYTES (1u << 20)
+#define REAL_TIMEOUT_MS 250	/* longer than an honest command takes under a sanitizer */
 
 struct rig {
 	struct clock *clock;
@@ -156,7 +156,7 @@ START_TEST(the_modes_cost_what_the_books_say)
 		rig_open(&r, &config);
 		s = simdisk_stats(r.sim);
 		words[mode] = stat_of(&s->reg_reads);
-		ck_assert_int_eq(disk_read(r.disk, 1 << 20, memory, sizeof(memory)), 0);
+		ck_assert_int_eq(disk_read(r.disk, DISK_BYTES / 2, memory, sizeof(memory)), 0);
 		words[mode] = stat_of(&s->reg_reads) - words[mode];
 		polls[mode] = stat_of(&s->polls);
 		interrupts[mode] = stat_of(&s->interrupts);
