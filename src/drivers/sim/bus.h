@@ -41,7 +41,8 @@ struct bus {
 	struct sim_stats stats;
 };
 
-int bus_init(struct bus *bus, struct clock *clock, const struct sim_costs *costs, uint32_t nr_windows) must_check;
+int bus_init(struct bus *bus, struct clock *clock, const struct sim_costs *costs,
+	     uint32_t nr_windows) must_check;
 void bus_done(struct bus *bus);
 
 /* The driver's side. */

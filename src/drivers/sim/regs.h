@@ -99,6 +99,7 @@ struct sim_submission {
 	uint64_t pad[4];
 };
 static_assert(sizeof(struct sim_submission) == 64, "SIM.md, rings");
+static_assert(REG_FAULT_HIGH * sizeof(uint32_t) == 0x68, "SIM.md, register map");
 
 /* In memory, written by the device: the phase last, when the rest is there. */
 enum completion_word { COMPLETION_ID, COMPLETION_ERROR, COMPLETION_PAD, COMPLETION_PHASE,
