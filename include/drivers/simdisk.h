@@ -64,7 +64,7 @@ struct sim_costs {
 	uint64_t interrupt_ns;		/* entry, top half's dispatch, exit, caches gone cold */
 	uint64_t bottom_half_ns;	/* the scheduler brings a thread onto the CPU */
 	uint64_t prepare_ns;		/* a command is made up, its memory mapped */
-	uint64_t finish_ns;		/* a completed command is told to its owner, its memory unmapped */
+	uint64_t finish_ns; /* a completed command is told to its owner, its memory unmapped */
 	uint64_t copy_ps_per_byte;
 };
 extern const struct sim_costs sim_costs_default;

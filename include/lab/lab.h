@@ -55,10 +55,12 @@ struct lab_experiment {
 const struct lab_experiment *lab_find(const char *name) must_check;	/* NULL: there is none */
 const struct lab_experiment *lab_at(size_t index) must_check;		/* NULL behind the last */
 
-int lab_run(const struct lab_experiment *experiment, uint64_t seed, struct lab_report *report) must_check;
+int lab_run(const struct lab_experiment *experiment, uint64_t seed,
+	    struct lab_report *report) must_check;
 void lab_report_done(struct lab_report *report);
 /* The row of this group and label; NULL. */
-const struct lab_row *lab_report_row(const struct lab_report *report, const char *group, const char *label);
+const struct lab_row *lab_report_row(const struct lab_report *report, const char *group,
+				     const char *label);
 /* The value in the column of this name, which must exist. */
 double lab_report_value(const struct lab_report *report, const struct lab_row *row, const char *column);
 

@@ -25,17 +25,22 @@
 #define BURST 8u		/* bursty: of so many blocks one takes as long as all of steady */
 
 static const struct lab_column columns[] = {
-	{"a block", "us", 1}, {"by theory", "us", 1}, {"device busy", "%", 1}, {"program waits", "%", 1},
+	{"a block", "us", 1},
+	{"by theory", "us", 1},
+	{"device busy", "%", 1},
+	{"program waits", "%", 1},
 };
 enum { TIME, THEORY, DEVICE_BUSY, WAITS };
 
 static const char text[] =
-	"A program reads 400 blocks of 64 KiB and computes on each. T, the device's time for a block, is about 200 us; M, to "
-	"move a block from the system's buffer to the program's, 20 us; C, the computing, is given. Without a buffer the two take turns: T + C. "
-	"One buffer lets the device read on while the program computes, but not while the block is moved: max(T, C) + M. Two hide the "
-	"move as well: max(T, C + M). More do not help a steady program; they help one whose C varies (bursty: seven blocks "
-	"take nothing, the eighth eight times C), because the device can be several blocks ahead when it comes: "
-	"max(T, C + M) again, with the mean of C. For bursty programs and less than that, the books give no formula.";
+	"A program reads 400 blocks of 64 KiB and computes on each. T, the device's time for a "
+	"block, is about 200 us; M, to move a block from the system's buffer to the program's, 20 "
+	"us; C, the computing, is given. Without a buffer the two take turns: T + C. One buffer lets "
+	"the device read on while the program computes, but not while the block is moved: max(T, C) "
+	"+ M. Two hide the move as well: max(T, C + M). More do not help a steady program; they help "
+	"one whose C varies (bursty: seven blocks take nothing, the eighth eight times C), because "
+	"the device can be several blocks ahead when it comes: max(T, C + M) again, with the mean of "
+	"C. For bursty programs and less than that, the books give no formula.";
 
 struct pipeline {
 	/* configuration */
@@ -123,8 +128,12 @@ static void use_block(struct pipeline *p, uint32_t i)
 static int pipeline_open(struct pipeline *p)
 {
 	const struct sim_profile profile = {
-		.name = "steady", .read_ns = T_US * 1000, .write_ns = T_US * 1000, .bytes_per_ms = UINT32_MAX,
-		.nr_channels = 1, .depth = 8,
+		.name = "steady",
+		.read_ns = T_US * 1000,
+		.write_ns = T_US * 1000,
+		.bytes_per_ms = UINT32_MAX,
+		.nr_channels = 1,
+		.depth = 8,
 	};
 	const struct sim_config sim_config = {
 		.profile = &profile, .mode = SIM_DMA_IRQ, .drive = SIM_STEPPED,
@@ -154,8 +163,11 @@ static double t_us(void)
 {
 	const struct sim_costs *c = &sim_costs_default;
 
-	return T_US + (double)(c->prepare_ns + 8 * c->reg_write_ns + 2 * c->reg_read_ns + c->interrupt_ns +
-			       c->bottom_half_ns + c->finish_ns) / 1000 + BLOCK_BYTES * 1e3 / UINT32_MAX;
+	return T_US +
+	       (double)(c->prepare_ns + 8 * c->reg_write_ns + 2 * c->reg_read_ns + c->interrupt_ns +
+			c->bottom_half_ns + c->finish_ns) /
+		       1000 +
+	       BLOCK_BYTES * 1e3 / UINT32_MAX;
 }
 
 static double theory(const struct pipeline *p)
@@ -169,8 +181,8 @@ static double theory(const struct pipeline *p)
 	return p->nr_buffers == 1 ? max(t, c) + m : max(t, c + m);
 }
 
-static int buffering_row(const char *group, uint32_t us, bool is_bursty, const char *label, uint32_t nr_buffers,
-			 struct lab_report *report)
+static int buffering_row(const char *group, uint32_t us, bool is_bursty, const char *label,
+			 uint32_t nr_buffers, struct lab_report *report)
 {
 	struct pipeline p = {.nr_buffers = nr_buffers, .compute_us = us, .is_bursty = is_bursty};
 	int err = pipeline_open(&p);
@@ -189,7 +201,8 @@ static int buffering_row(const char *group, uint32_t us, bool is_bursty, const c
 		elapsed_us = (double)(clock_now_ns(p.clock) - start_ns) / 1000;
 		row->values[TIME] = elapsed_us / NR_BLOCKS;
 		row->values[THEORY] = theory(&p);
-		row->values[DEVICE_BUSY] = (double)counter_get(&simdisk_stats(p.sim)->busy_ns) / 10 / elapsed_us;
+		row->values[DEVICE_BUSY] =
+			(double)counter_get(&simdisk_stats(p.sim)->busy_ns) / 10 / elapsed_us;
 		row->values[WAITS] = (double)p.waited_ns / 10 / elapsed_us;
 	}
 	pipeline_close(&p);

@@ -92,7 +92,8 @@ static void run_all(struct run *run)
 			begin_open(run);
 		else
 			begin_closed(run);
-		simdisk_step(run->sim, is_open && nr_left(run) && run->nr_free ? run->due_ns : UINT64_MAX);
+		simdisk_step(run->sim,
+			     is_open && nr_left(run) && run->nr_free ? run->due_ns : UINT64_MAX);
 	}
 	simdisk_run(run->sim);
 }

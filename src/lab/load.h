@@ -33,7 +33,8 @@ struct load {
 };
 
 struct load_result {
-	double mean_us, worst_us, spread_us;	/* from handing in to the end; spread: standard deviation */
+	double mean_us, worst_us,
+		spread_us; /* from handing in to the end; spread: standard deviation */
 	uint32_t nr_starved;			/* waited for more than ten times the mean */
 	uint64_t elapsed_ns;
 	/* counts of this run */

@@ -101,7 +101,8 @@ static void print_bars(const struct lab_report *r, FILE *to)
 	fprintf(to, "\n%s%s:\n", buf, r->is_log ? " (each doubling as long as the last)" : "");
 	for (size_t i = 0; i < r->nr_rows; i++) {
 		double at = report_scale(r, r->rows[i].values[r->plotted]);
-		int len = high > low && at > low ? (int)((at - low) / (high - low) * BAR_WIDTH + 0.5) : 0;
+		int len = high > low && at > low ? (int)((at - low) / (high - low) * BAR_WIDTH + 0.5)
+						 : 0;
 
 		cell(r, i, r->plotted, buf, sizeof(buf));
 		fprintf(to, "%-*s  %-*s  ", group_width, is_new_group(r, i) ? r->rows[i].group : "",

@@ -17,17 +17,20 @@ static const struct lab_column depth_columns[] = {
 enum { DEPTH_RATE, DEPTH_THEORY, DEPTH_LATENCY, DEPTH_BUSY };
 
 static const char depth_text[] =
-	"Random reads of 4 KiB, so many always under way. Little's law: throughput = number under way / latency. As long "
-	"as a device has channels that stand idle, one more command costs no latency and throughput grows in step; "
-	"when all are busy, more only wait. The theory column is the least of "
-	"three: depth over the time of one command alone, channels over the device's part of it, and what the link carries. The "
-	"CPU sets a limit of its own: where it is busy all the time, an interrupt each is what holds the device back. A disk has one arm, and gains in another way: among more commands its "
-	"controller finds nearer ones. For it, theory is given at depth 1 only: the mean seek and half a turn.";
+	"Random reads of 4 KiB, so many always under way. Little's law: throughput = number under "
+	"way / latency. As long as a device has channels that stand idle, one more command costs no "
+	"latency and throughput grows in step; when all are busy, more only wait. The theory column "
+	"is the least of three: depth over the time of one command alone, channels over the device's "
+	"part of it, and what the link carries. The CPU sets a limit of its own: where it is busy "
+	"all the time, an interrupt each is what holds the device back. A disk has one arm, and "
+	"gains in another way: among more commands its controller finds nearer ones. For it, theory "
+	"is given at depth 1 only: the mean seek and half a turn.";
 
 static double cpu_us(const struct sim_costs *c)
 {
-	return (double)(c->prepare_ns + 2 * c->reg_write_ns + c->finish_ns + 2 * c->ring_look_ns + c->interrupt_ns +
-			c->bottom_half_ns + c->reg_read_ns + c->reg_write_ns) / 1000;
+	return (double)(c->prepare_ns + 2 * c->reg_write_ns + c->finish_ns + 2 * c->ring_look_ns +
+			c->interrupt_ns + c->bottom_half_ns + c->reg_read_ns + c->reg_write_ns) /
+	       1000;
 }
 
 static double link_us(const struct sim_profile *p)
@@ -40,7 +43,8 @@ static double device_us(const struct sim_profile *p)
 	if (!p->revolution_ns)
 		return (double)(p->read_ns + p->command_ns) / 1000 + link_us(p);
 	/* The mean of 0.6 sqrt(x) + 0.4 x over random pairs of places is 0.6 * 8/15 + 0.4 / 3. */
-	return (double)p->command_ns / 1000 + (double)p->revolution_ns / 2000 + (double)p->seek_track_ns / 1000 +
+	return (double)p->command_ns / 1000 + (double)p->revolution_ns / 2000 +
+	       (double)p->seek_track_ns / 1000 +
 	       (double)(p->seek_full_ns - p->seek_track_ns) / 1000 * (0.6 * 8 / 15 + 0.4 / 3) +
 	       8e-3 * (double)p->revolution_ns / p->sectors_per_track;
 }
@@ -55,13 +59,16 @@ static double depth_theory(const struct sim_profile *p, uint32_t depth)
 	return min(by_depth, by_device);
 }
 
-static int depth_row(const struct sim_profile *profile, const char *label, uint32_t depth, uint64_t seed,
-		     struct lab_report *report)
+static int depth_row(const struct sim_profile *profile, const char *label, uint32_t depth,
+		     uint64_t seed, struct lab_report *report)
 {
 	uint64_t size_bytes = DISK_BYTES;
 	struct load load = {
 		.sim = {.profile = profile, .mode = SIM_RING_IRQ, .size_bytes = DISK_BYTES},
-		.nr_ios = DEPTH_IOS, .nr_outstanding = depth, .next = load_random_reads, .arg = &size_bytes,
+		.nr_ios = DEPTH_IOS,
+		.nr_outstanding = depth,
+		.next = load_random_reads,
+		.arg = &size_bytes,
 		.seed = seed,
 	};
 	struct load_result result;
@@ -97,7 +104,8 @@ int run_depth(uint64_t seed, struct lab_report *report)
 	report->is_log = true;
 	for (size_t n = 0; n < array_size(names); n++) {
 		for (size_t i = 0; i < array_size(depths); i++) {
-			int err = depth_row(sim_profile_find(names[n]), depths[i].name, depths[i].depth, seed, report);
+			int err = depth_row(sim_profile_find(names[n]), depths[i].name, depths[i].depth,
+					    seed, report);
 
 			if (err)
 				return err;
@@ -111,16 +119,18 @@ int run_depth(uint64_t seed, struct lab_report *report)
 #define MERGING_IOS 256u
 
 static const struct lab_column merging_columns[] = {
-	{"requests", "", 0}, {"by theory", "", 0}, {"mean request", "KiB", 1}, {"time", "ms", 2}, {"CPU", "us", 1},
+	{"requests", "", 0}, {"by theory", "", 0}, {"mean request", "KiB", 1},
+	{"time", "ms", 2},   {"CPU", "us", 1},
 };
 enum { MERGING_REQUESTS, MERGING_THEORY, MERGING_SIZE, MERGING_TIME, MERGING_CPU };
 
 static const char merging_text[] =
-	"256 writes of 4 KiB, one behind the other: 1 MiB, as much as the driver takes at once. Without merging each is a "
-	"request with its own command, interrupt and, on a disk with a platter, its own turn: the next sector has gone "
-	"by when the next command comes. The queue merges what waits, but the first is gone before the second is "
-	"there, so the disk gets two requests; a device that takes many at once gets as many small ones as it has room "
-	"for. Under a plug the submitter holds all of them back until the last is there: one request.";
+	"256 writes of 4 KiB, one behind the other: 1 MiB, as much as the driver takes at once. "
+	"Without merging each is a request with its own command, interrupt and, on a disk with a "
+	"platter, its own turn: the next sector has gone by when the next command comes. The queue "
+	"merges what waits, but the first is gone before the second is there, so the disk gets two "
+	"requests; a device that takes many at once gets as many small ones as it has room for. "
+	"Under a plug the submitter holds all of them back until the last is there: one request.";
 
 /* First come, first served, and nobody joins anybody. */
 static bool never_merge(void *elevator, struct bio *bio)
@@ -139,11 +149,15 @@ static void next_sequential(void *arg, struct rand *r, uint32_t i, struct load_i
 }
 
 static int merging_row(const struct sim_profile *profile, enum sim_mode mode, const char *label,
-		       const struct elevator_ops *ops, bool is_plugged, double theory, struct lab_report *report)
+		       const struct elevator_ops *ops, bool is_plugged, double theory,
+		       struct lab_report *report)
 {
 	struct load load = {
-		.sim = {.profile = profile, .mode = mode, .size_bytes = DISK_BYTES}, .elevator = ops,
-		.nr_ios = MERGING_IOS, .nr_outstanding = MERGING_IOS, .batch = is_plugged ? MERGING_IOS : 0,
+		.sim = {.profile = profile, .mode = mode, .size_bytes = DISK_BYTES},
+		.elevator = ops,
+		.nr_ios = MERGING_IOS,
+		.nr_outstanding = MERGING_IOS,
+		.batch = is_plugged ? MERGING_IOS : 0,
 		.next = next_sequential,
 	};
 	struct load_result result;
@@ -163,7 +177,8 @@ static int merging_row(const struct sim_profile *profile, enum sim_mode mode, co
 	return 0;
 }
 
-static int merging_rows(const struct sim_profile *profile, enum sim_mode mode, struct lab_report *report)
+static int merging_rows(const struct sim_profile *profile, enum sim_mode mode,
+			struct lab_report *report)
 {
 	struct elevator_ops unmerged = fifo_elevator;
 	uint32_t depth = mode == SIM_DMA_IRQ ? 1 : profile->depth;
@@ -173,8 +188,8 @@ static int merging_rows(const struct sim_profile *profile, enum sim_mode mode, s
 	unmerged.try_merge = never_merge;
 	err = merging_row(profile, mode, "neither", &unmerged, false, MERGING_IOS, report);
 	if (!err)	/* as many as the device takes leave at once, the rest merges */
-		err = merging_row(profile, mode, "merging", &fifo_elevator, false, depth < MERGING_IOS ? depth + 1 : MERGING_IOS,
-				  report);
+		err = merging_row(profile, mode, "merging", &fifo_elevator, false,
+				  depth < MERGING_IOS ? depth + 1 : MERGING_IOS, report);
 	if (!err)
 		err = merging_row(profile, mode, "merging and a plug", &fifo_elevator, true, 1, report);
 	return err;

@@ -51,7 +51,8 @@ void lab_report_done(struct lab_report *report)
 	report->nr_rows = report->nr_rows_max = 0;
 }
 
-const struct lab_row *lab_report_row(const struct lab_report *report, const char *group, const char *label)
+const struct lab_row *lab_report_row(const struct lab_report *report, const char *group,
+				     const char *label)
 {
 	for (size_t i = 0; i < report->nr_rows; i++)
 		if (!strcmp(report->rows[i].group, group) && !strcmp(report->rows[i].label, label))

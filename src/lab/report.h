@@ -11,7 +11,8 @@
 #define NOTHING __builtin_nan("")
 
 /* The new row, with all values NOTHING; NULL without memory. */
-struct lab_row *report_add(struct lab_report *report, const char *group, const char *label, double x) must_check;
+struct lab_row *report_add(struct lab_report *report, const char *group, const char *label,
+			   double x) must_check;
 bool is_something(double value);
 double root(double value);
 /*

@@ -40,14 +40,15 @@ static const struct lab_column columns[] = {
 enum { TRAVEL, THEORY, OF_FCFS, MEAN, WORST, SPREAD, SPREAD_THEORY, STARVED, RATE };
 
 static const char text[] =
-	"64 reads of 4 KiB are always waiting for a disk of 7200 turns a minute, which takes one at a time; "
-	"travel is what the head moves for one of them. FCFS serves in the order of arrival and crosses a third "
-	"of the disk each time. SSTF takes the nearest: least travel, until somebody keeps the head in one place "
-	"(the adversarial load: all but one read in 200 lie in 256 MiB), when the far ones starve. SCAN sweeps to and "
-	"fro; C-SCAN sweeps one way, travels more, and treats all places alike, so that waits are spread less. "
-	"deadline sweeps like C-SCAN, but between batches looks for reads older than half a second: at this load, "
-	"where the mean wait is near that, it has to leave its sweep, and on the adversarial load it is what "
-	"bounds the worst wait. Starved are reads that waited more than ten times the mean.";
+	"64 reads of 4 KiB are always waiting for a disk of 7200 turns a minute, which takes one at "
+	"a time; travel is what the head moves for one of them. FCFS serves in the order of arrival "
+	"and crosses a third of the disk each time. SSTF takes the nearest: least travel, until "
+	"somebody keeps the head in one place (the adversarial load: all but one read in 200 lie in "
+	"256 MiB), when the far ones starve. SCAN sweeps to and fro; C-SCAN sweeps one way, travels "
+	"more, and treats all places alike, so that waits are spread less. deadline sweeps like "
+	"C-SCAN, but between batches looks for reads older than half a second: at this load, where "
+	"the mean wait is near that, it has to leave its sweep, and on the adversarial load it is "
+	"what bounds the worst wait. Starved are reads that waited more than ten times the mean.";
 
 struct mix {
 	sector_t streams[NR_STREAMS];
@@ -80,8 +81,13 @@ static struct load make_load(int which, const struct elevator_ops *ops, uint64_t
 			     uint64_t *size_bytes)
 {
 	struct load load = {
-		.sim = {.profile = sim_profile_find("hdd7200"), .mode = SIM_DMA_IRQ, .size_bytes = DISK_BYTES},
-		.elevator = ops, .nr_ios = 6000, .nr_outstanding = NR_OUTSTANDING, .seed = seed,
+		.sim = {.profile = sim_profile_find("hdd7200"),
+			.mode = SIM_DMA_IRQ,
+			.size_bytes = DISK_BYTES},
+		.elevator = ops,
+		.nr_ios = 6000,
+		.nr_outstanding = NR_OUTSTANDING,
+		.seed = seed,
 	};
 
 	for (uint32_t i = 0; i < NR_STREAMS; i++)

@@ -92,13 +92,15 @@ static double share(const struct lab_report *r, size_t row)
 	return high > low && at > low ? (at - low) / (high - low) : 0;
 }
 
-static void print_value(const struct lab_report *r, size_t row, double x, double y, const char *anchor, FILE *to)
+static void print_value(const struct lab_report *r, size_t row, double x, double y, const char *anchor,
+			FILE *to)
 {
 	char text[40];
 
 	if (!is_something(r->rows[row].values[r->plotted]))
 		return;
-	snprintf(text, sizeof(text), "%.*f", (int)r->columns[r->plotted].decimals, r->rows[row].values[r->plotted]);
+	snprintf(text, sizeof(text), "%.*f", (int)r->columns[r->plotted].decimals,
+		 r->rows[row].values[r->plotted]);
 	print_words(x, y, anchor, text, to);
 }
 
@@ -111,8 +113,8 @@ static void print_bars(const struct lab_report *r, FILE *to)
 		if (i == 0 || group_index(r, i) != group_index(r, i - 1))
 			print_words(20, y + 14, "start", r->rows[i].group, to);
 		print_words(LEFT - 8, y + 14, "end", r->rows[i].label, to);
-		fprintf(to, "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", LEFT, y + 2,
-			len, BAR_STEP - 6, colour(label_index(r, i)));
+		fprintf(to, "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n",
+			LEFT, y + 2, len, BAR_STEP - 6, colour(label_index(r, i)));
 		print_value(r, i, LEFT + len + 6, y + 14, "start", to);
 	}
 }
@@ -133,7 +135,8 @@ static void print_line_of(const struct lab_report *r, size_t first, FILE *to)
 {
 	size_t last = first;
 
-	fprintf(to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", colour(label_index(r, first)));
+	fprintf(to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"",
+		colour(label_index(r, first)));
 	for (size_t i = first; i < r->nr_rows; i++) {
 		if (strcmp(r->rows[i].label, r->rows[first].label) != 0)
 			continue;
@@ -142,8 +145,9 @@ static void print_line_of(const struct lab_report *r, size_t first, FILE *to)
 	}
 	fputs("\"/>\n", to);
 	fprintf(to, "<g fill=\"%s\">", colour(label_index(r, first)));
-	print_words(PLOT_LEFT + PLOT_WIDTH + 10, value_y(r, last) + 4 + 14 * (double)label_index(r, first) - 14,
-		    "start", r->rows[first].label, to);
+	print_words(PLOT_LEFT + PLOT_WIDTH + 10,
+		    value_y(r, last) + 4 + 14 * (double)label_index(r, first) - 14, "start",
+		    r->rows[first].label, to);
 	fputs("</g>\n", to);
 }
 
@@ -153,7 +157,8 @@ static void print_lines(const struct lab_report *r, FILE *to)
 		TOP + PLOT_HEIGHT, PLOT_LEFT + PLOT_WIDTH);
 	for (size_t i = 0; i < r->nr_rows; i++) {
 		if (i == 0 || group_index(r, i) != group_index(r, i - 1))
-			print_words(group_x(r, i), TOP + PLOT_HEIGHT + 18, "middle", r->rows[i].group, to);
+			print_words(group_x(r, i), TOP + PLOT_HEIGHT + 18, "middle", r->rows[i].group,
+				    to);
 		print_value(r, i, group_x(r, i), value_y(r, i) - 6, "middle", to);
 		if (group_index(r, i) == 0)
 			print_line_of(r, i, to);

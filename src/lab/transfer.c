@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "experiments.h"
 #include "load.h"
 #include "report.h"
-#include "base/clock.h"
 
 #define DISK_BYTES (1ull << 30)
 
@@ -29,10 +29,11 @@ static const struct lab_column pio_columns[] = {
 enum { PIO_ACCESSES, PIO_THEORY, PIO_COPIED, PIO_DMA, PIO_INTERRUPTS, PIO_CPU };
 
 static const char pio_text[] =
-	"One read, by programmed I/O and by DMA. With programmed I/O the CPU loads every word from the data register "
-	"(4 bytes an access), so the accesses are size / 4, plus 4 to give the command and 3 for each interrupt, which "
-	"comes for every 4 KiB. With DMA the CPU writes where the memory is (3 more), and is told once at the end: 10 "
-	"accesses, whatever the size. 1,500 bytes are 3 sectors, 1,536 bytes, on a disk.";
+	"One read, by programmed I/O and by DMA. With programmed I/O the CPU loads every word from "
+	"the data register (4 bytes an access), so the accesses are size / 4, plus 4 to give the "
+	"command and 3 for each interrupt, which comes for every 4 KiB. With DMA the CPU writes "
+	"where the memory is (3 more), and is told once at the end: 10 accesses, whatever the size. "
+	"1,500 bytes are 3 sectors, 1,536 bytes, on a disk.";
 
 static int pio_row(const char *group, uint32_t size, enum sim_mode mode, struct lab_report *report)
 {
@@ -50,7 +51,8 @@ static int pio_row(const char *group, uint32_t size, enum sim_mode mode, struct 
 	if (!row)
 		return -ENOMEM;
 	row->values[PIO_ACCESSES] = (double)result.reg_accesses;
-	row->values[PIO_THEORY] = mode == SIM_DMA_IRQ ? 4 + 3 + 3 : size / 4.0 + 4 + 3 * div_round_up(size, 4096u);
+	row->values[PIO_THEORY] = mode == SIM_DMA_IRQ ? 4 + 3 + 3
+						      : size / 4.0 + 4 + 3 * div_round_up(size, 4096u);
 	row->values[PIO_COPIED] = (double)result.copied_bytes;
 	row->values[PIO_DMA] = (double)result.dma_bytes;
 	row->values[PIO_INTERRUPTS] = (double)result.interrupts;
@@ -95,16 +97,17 @@ static const struct lab_column polling_columns[] = {
 enum { POLLING_CPU, POLLING_THEORY, POLLING_LATENCY, POLLING_BUSY, POLLING_INTERRUPTS, POLLING_LOOKS };
 
 static const char polling_text[] =
-	"One read of 4 KiB at a time from devices that answer after 5 us to 10 ms. Who polls spends the device's whole "
-	"latency on the CPU and hears at once; who waits for an interrupt spends a fixed price (entry and exit, the "
-	"bottom half's thread brought onto the CPU, registers) and hears that much later. The lines cross where the "
-	"latency equals the price. Hybrid looks for as long as an interrupt would cost and then waits for one: "
-	"without knowing the latency it never spends more than about twice what the better of the two would "
-	"(the competitive argument of Karlin and others, 1991), and under load it never leaves off polling.";
+	"One read of 4 KiB at a time from devices that answer after 5 us to 10 ms. Who polls spends "
+	"the device's whole latency on the CPU and hears at once; who waits for an interrupt spends "
+	"a fixed price (entry and exit, the bottom half's thread brought onto the CPU, registers) "
+	"and hears that much later. The lines cross where the latency equals the price. Hybrid looks "
+	"for as long as an interrupt would cost and then waits for one: without knowing the latency "
+	"it never spends more than about twice what the better of the two would (the competitive "
+	"argument of Karlin and others, 1991), and under load it never leaves off polling.";
 
 static const uint64_t latencies_us[] = {5, 6, 7, 8, 10, 20, 50, 100, 1000, 10000};
-static const char *const latency_names[] = {"5 us", "6 us", "7 us", "8 us", "10 us", "20 us", "50 us", "100 us",
-					    "1 ms", "10 ms"};
+static const char *const latency_names[] = {"5 us",  "6 us",  "7 us",   "8 us", "10 us",
+					    "20 us", "50 us", "100 us", "1 ms", "10 ms"};
 
 /* What every I/O costs, and what an interrupt adds: see sim_costs. */
 static double base_cost_us(const struct sim_costs *c)
@@ -114,7 +117,9 @@ static double base_cost_us(const struct sim_costs *c)
 
 static double interrupt_cost_us(const struct sim_costs *c)
 {
-	return (double)(c->interrupt_ns + c->bottom_half_ns + c->reg_read_ns + c->reg_write_ns + c->ring_look_ns) / 1000;
+	return (double)(c->interrupt_ns + c->bottom_half_ns + c->reg_read_ns + c->reg_write_ns +
+			c->ring_look_ns) /
+	       1000;
 }
 
 static double polling_theory(enum sim_mode mode, double latency_us)
@@ -134,12 +139,19 @@ static int polling_row(size_t which, enum sim_mode mode, uint64_t seed, struct l
 {
 	uint64_t size_bytes = DISK_BYTES;
 	const struct sim_profile profile = {
-		.name = "fixed", .read_ns = latencies_us[which] * 1000, .write_ns = latencies_us[which] * 1000,
-		.bytes_per_ms = UINT32_MAX, .nr_channels = 1, .depth = 8,
+		.name = "fixed",
+		.read_ns = latencies_us[which] * 1000,
+		.write_ns = latencies_us[which] * 1000,
+		.bytes_per_ms = UINT32_MAX,
+		.nr_channels = 1,
+		.depth = 8,
 	};
 	struct load load = {
 		.sim = {.profile = &profile, .mode = mode, .size_bytes = DISK_BYTES},
-		.nr_ios = POLLING_IOS, .nr_outstanding = 1, .next = load_random_reads, .arg = &size_bytes,
+		.nr_ios = POLLING_IOS,
+		.nr_outstanding = 1,
+		.next = load_random_reads,
+		.arg = &size_bytes,
 		.seed = seed,
 	};
 	struct load_result result;
@@ -148,7 +160,8 @@ static int polling_row(size_t which, enum sim_mode mode, uint64_t seed, struct l
 
 	if (err)
 		return err;
-	row = report_add(report, latency_names[which], sim_mode_name(mode), (double)latencies_us[which]);
+	row = report_add(report, latency_names[which], sim_mode_name(mode),
+			 (double)latencies_us[which]);
 	if (!row)
 		return -ENOMEM;
 	row->values[POLLING_CPU] = (double)result.cpu_ns / 1000 / POLLING_IOS;
@@ -166,13 +179,16 @@ static void note_crossing(struct lab_report *report)
 	double before_x = 0, before = 0;
 
 	for (size_t i = 0; i + 1 < report->nr_rows; i += 3) {
-		double diff = report->rows[i].values[POLLING_CPU] - report->rows[i + 1].values[POLLING_CPU];
+		double diff =
+			report->rows[i].values[POLLING_CPU] - report->rows[i + 1].values[POLLING_CPU];
 		double x = report->rows[i].x;
 
 		if (diff >= 0) {
 			snprintf(report->note, sizeof(report->note),
-				 "Polling and interrupts cost the same CPU at a latency of %.1f us; by theory at %.1f us, "
-				 "the price of an interrupt.", i ? before_x + (x - before_x) * before / (before - diff) : x,
+				 "Polling and interrupts cost the same CPU at a latency of %.1f us; by "
+				 "theory at %.1f us, "
+				 "the price of an interrupt.",
+				 i ? before_x + (x - before_x) * before / (before - diff) : x,
 				 interrupt_cost_us(&sim_costs_default));
 			return;
 		}
@@ -211,25 +227,32 @@ int run_polling(uint64_t seed, struct lab_report *report)
 #define GAP_US 20u
 
 static const struct lab_column coalescing_columns[] = {
-	{"interrupts an I/O", "", 3}, {"by theory", "", 3}, {"CPU an I/O", "us", 2}, {"mean latency", "us", 1},
-	{"worst latency", "us", 1},
+	{"interrupts an I/O", "", 3}, {"by theory", "", 3},       {"CPU an I/O", "us", 2},
+	{"mean latency", "us", 1},    {"worst latency", "us", 1},
 };
 enum { COALESCING_INTERRUPTS, COALESCING_THEORY, COALESCING_CPU, COALESCING_MEAN, COALESCING_WORST };
 
 static const char coalescing_text[] =
-	"Reads of 4 KiB arrive at an nvme disk every 20 us on average. The device raises the line when so many "
-	"completions wait, or when the first of them has waited so long. Each interrupt then tells several, and its "
-	"price is shared; in return each waits for the others. Theory: an interrupt tells the smaller of the count and "
-	"1 + time / 20 us, so that a time-out soon is what decides, and a larger count only costs nothing.";
+	"Reads of 4 KiB arrive at an nvme disk every 20 us on average. The device raises the line "
+	"when so many completions wait, or when the first of them has waited so long. Each interrupt "
+	"then tells several, and its price is shared; in return each waits for the others. Theory: "
+	"an interrupt tells the smaller of the count and 1 + time / 20 us, so that a time-out soon "
+	"is what decides, and a larger count only costs nothing.";
 
 static int coalescing_row(const char *group, uint32_t us, const char *label, uint32_t nr, uint64_t seed,
 			  struct lab_report *report)
 {
 	uint64_t size_bytes = DISK_BYTES;
 	struct load load = {
-		.sim = {.profile = sim_profile_find("nvme"), .mode = SIM_RING_IRQ, .size_bytes = DISK_BYTES,
-			.coalesce_count = nr, .coalesce_us = us},
-		.nr_ios = COALESCING_IOS, .gap_ns = GAP_US * 1000, .next = load_random_reads, .arg = &size_bytes,
+		.sim = {.profile = sim_profile_find("nvme"),
+			.mode = SIM_RING_IRQ,
+			.size_bytes = DISK_BYTES,
+			.coalesce_count = nr,
+			.coalesce_us = us},
+		.nr_ios = COALESCING_IOS,
+		.gap_ns = GAP_US * 1000,
+		.next = load_random_reads,
+		.arg = &size_bytes,
 		.seed = seed,
 	};
 	struct load_result result;
@@ -251,10 +274,14 @@ static int coalescing_row(const char *group, uint32_t us, const char *label, uin
 
 int run_coalescing(uint64_t seed, struct lab_report *report)
 {
-	static const struct { const char *name; uint32_t us; } times[] = {{"50 us", 50}, {"200 us", 200}, {"1 ms", 1000}};
-	static const struct { const char *name; uint32_t nr; } counts[] = {
-		{"1 at once", 1}, {"2 at once", 2}, {"4 at once", 4}, {"8 at once", 8}, {"16 at once", 16},
-		{"32 at once", 32},
+	static const struct {
+		const char *name;
+		uint32_t us;
+	} times[] = {{"50 us", 50}, {"200 us", 200}, {"1 ms", 1000}};
+	static const struct { const char *name; uint32_t nr;
+	} counts[] = {
+		{"1 at once", 1}, {"2 at once", 2},   {"4 at once", 4},
+		{"8 at once", 8}, {"16 at once", 16}, {"32 at once", 32},
 	};
 
 	report->title = "Interrupt coalescing: interrupts for one I/O";
@@ -266,7 +293,8 @@ int run_coalescing(uint64_t seed, struct lab_report *report)
 	report->plotted = COALESCING_INTERRUPTS;
 	for (size_t t = 0; t < array_size(times); t++) {
 		for (size_t c = 0; c < array_size(counts); c++) {
-			int err = coalescing_row(times[t].name, times[t].us, counts[c].name, counts[c].nr, seed, report);
+			int err = coalescing_row(times[t].name, times[t].us, counts[c].name,
+						 counts[c].nr, seed, report);
 
 			if (err)
 				return err;
@@ -286,18 +314,25 @@ static const struct lab_column doorbell_columns[] = {
 enum { DOORBELL_RINGS, DOORBELL_THEORY, DOORBELL_ACCESSES, DOORBELL_CPU, DOORBELL_RATE };
 
 static const char doorbell_text[] =
-	"Random reads of 4 KiB from an nvme disk, handed in by batches. A command is put into the ring by writes to "
-	"memory; only the doorbell is a register. So a batch costs one doorbell, and one for an I/O is 1 / batch. "
-	"The completions of a batch, too, are read together and acknowledged by one doorbell, and come under few interrupts. "
-	"The queue rings after at most 32 commands, so that the device is not kept waiting by a long batch.";
+	"Random reads of 4 KiB from an nvme disk, handed in by batches. A command is put into the "
+	"ring by writes to memory; only the doorbell is a register. So a batch costs one doorbell, "
+	"and one for an I/O is 1 / batch. The completions of a batch, too, are read together and "
+	"acknowledged by one doorbell, and come under few interrupts. The queue rings after at most "
+	"32 commands, so that the device is not kept waiting by a long batch.";
 
 static int doorbell_row(const char *group, uint32_t batch, uint64_t seed, struct lab_report *report)
 {
 	uint64_t size_bytes = DISK_BYTES;
 	struct load load = {
-		.sim = {.profile = sim_profile_find("nvme"), .mode = SIM_RING_IRQ, .size_bytes = DISK_BYTES},
-		.nr_ios = DOORBELL_IOS, .nr_outstanding = batch, .batch = batch, .next = load_random_reads,
-		.arg = &size_bytes, .seed = seed,
+		.sim = {.profile = sim_profile_find("nvme"),
+			.mode = SIM_RING_IRQ,
+			.size_bytes = DISK_BYTES},
+		.nr_ios = DOORBELL_IOS,
+		.nr_outstanding = batch,
+		.batch = batch,
+		.next = load_random_reads,
+		.arg = &size_bytes,
+		.seed = seed,
 	};
 	struct load_result result;
 	struct lab_row *row;

@@ -66,8 +66,10 @@ static void fetch_submissions(struct device *dev) needs(dev->lock)
 	struct command *cmd;
 
 	while (dev->ring_size && dev->sq_head != dev->sq_tail && (cmd = free_command(dev))) {
-		fill_ring_command(dev, cmd, bus_latched64(dev->bus, REG_SQ_LOW) +
-				  (dev->sq_head & (dev->ring_size - 1)) * sizeof(struct sim_submission));
+		fill_ring_command(dev, cmd,
+				  bus_latched64(dev->bus, REG_SQ_LOW) +
+					  (dev->sq_head & (dev->ring_size - 1)) *
+						  sizeof(struct sim_submission));
 		dev->sq_head++;
 		cmd->due_ns = device_now(dev);
 		if (cmd->error)

@@ -69,7 +69,8 @@ void mechanics_init(struct mechanics *m, const struct sim_profile *profile, uint
 {
 	*m = (struct mechanics){.profile = *profile, .next_sector = UINT64_MAX};
 	if (mechanics_has_arm(m))
-		m->nr_cylinders = div_round_up(size_bytes, (uint64_t)profile->sectors_per_track * SECTOR_SIZE);
+		m->nr_cylinders =
+			div_round_up(size_bytes, (uint64_t)profile->sectors_per_track * SECTOR_SIZE);
 }
 
 uint64_t mechanics_cylinder(const struct mechanics *m, sector_t sector)
@@ -134,7 +135,8 @@ static struct service plan_arm(const struct mechanics *m, uint64_t start_ns, enu
 	s.travel = distance + (last - first);
 	s.seek_ns = mechanics_seek_ns(m, distance);
 	if (op != BIO_READ || !m->was_read || sector != m->next_sector)
-		s.rotation_ns = rotation_wait_ns(m, start_ns + m->profile.command_ns + s.seek_ns, sector);
+		s.rotation_ns =
+			rotation_wait_ns(m, start_ns + m->profile.command_ns + s.seek_ns, sector);
 	s.transfer_ns = m->profile.command_ns + sector_ns(m, nr_sectors) +
 			(last - first) * m->profile.seek_track_ns;
 	return s;

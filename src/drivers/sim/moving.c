@@ -24,8 +24,9 @@ static void move_by_dma(struct device *dev, struct command *cmd)
 			return;
 		}
 		d.len_bytes = min(d.len_bytes, cmd->size_bytes - done);
-		err = is_read(cmd->opcode) ? window_store(ws, d.address, dev->buffer + done, d.len_bytes)
-					   : window_load(ws, d.address, dev->buffer + done, d.len_bytes);
+		err = is_read(cmd->opcode)
+			      ? window_store(ws, d.address, dev->buffer + done, d.len_bytes)
+			      : window_load(ws, d.address, dev->buffer + done, d.len_bytes);
 		if (err) {
 			cmd->error = device_fault(dev, d.address);
 			return;
@@ -58,7 +59,8 @@ static int use_media(struct device *dev, const struct command *cmd)
 	if (is_read(cmd->opcode))
 		return disk_read(dev->media, offset, dev->buffer, cmd->size_bytes);
 	if (is_write(cmd->opcode))
-		return disk_write(dev->media, offset, dev->buffer, cmd->size_bytes, cmd->is_fua ? BIO_FUA : 0);
+		return disk_write(dev->media, offset, dev->buffer, cmd->size_bytes,
+				  cmd->is_fua ? BIO_FUA : 0);
 	return cmd->opcode == OPCODE_FLUSH ? disk_flush(dev->media) : discard_media(dev, cmd);
 }
 

@@ -89,7 +89,7 @@ static void end_ring_command(struct device *dev, struct command *cmd) needs(dev-
 {
 	post_completion(dev, cmd->id, cmd->error);
 	if (happens(dev->faults.unknown_tag, dev->nr_ended))
-		post_completion(dev, cmd->id, cmd->error);	/* twice: the second belongs to nobody */
+		post_completion(dev, cmd->id, cmd->error); /* twice: the second belongs to nobody */
 	cmd->state = COMMAND_FREE;
 	completion_untold(dev, cmd->due_ns);
 }

@@ -60,8 +60,15 @@ enum sim_reg {			/* offset / 4 */
 #define IRQ_DRQ 2u		/* STATUS_DRQ rose */
 #define IRQ_RING 4u		/* completions lie in the ring */
 
-enum sim_opcode { OPCODE_READ_PIO = 1, OPCODE_WRITE_PIO, OPCODE_READ_DMA, OPCODE_WRITE_DMA, OPCODE_FLUSH,
-		  OPCODE_DISCARD, OPCODE_RESET };
+enum sim_opcode {
+	OPCODE_READ_PIO = 1,
+	OPCODE_WRITE_PIO,
+	OPCODE_READ_DMA,
+	OPCODE_WRITE_DMA,
+	OPCODE_FLUSH,
+	OPCODE_DISCARD,
+	OPCODE_RESET
+};
 #define OPCODE_MASK 0xffu
 #define OPCODE_FUA 0x100u	/* writes: durable when done */
 

@@ -119,7 +119,8 @@ uint32_t ring_reap(struct simdisk *sim)
 			break;
 		sim->cq_head++;
 		nr++;
-		take_completion(sim, reg_load(&c->words[COMPLETION_ID]), reg_load(&c->words[COMPLETION_ERROR]));
+		take_completion(sim, reg_load(&c->words[COMPLETION_ID]),
+				reg_load(&c->words[COMPLETION_ERROR]));
 	}
 	if (nr)
 		bus_write(&sim->bus, REG_CQ_HEAD, sim->cq_head);

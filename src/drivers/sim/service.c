@@ -41,7 +41,8 @@ static struct command *choose(struct device *dev, uint64_t at_ns) needs(dev->loc
 }
 
 /* When the link has brought so many bytes, that are there from ready_ns on. */
-static uint64_t over_the_link(struct device *dev, uint64_t ready_ns, uint32_t size_bytes) needs(dev->lock)
+static uint64_t over_the_link(struct device *dev, uint64_t ready_ns, uint32_t size_bytes)
+	needs(dev->lock)
 {
 	uint64_t start_ns = max(ready_ns, dev->link_free_ns);
 
@@ -64,7 +65,8 @@ static void serve(struct device *dev, struct command *cmd, uint64_t free_ns) nee
 		cmd->due_ns = over_the_link(dev, cmd->due_ns, cmd->size_bytes);
 	counter_add(&dev->bus->stats.busy_ns, cmd->due_ns - start_ns);
 	cmd->state = COMMAND_SERVED;
-	while (before != &dev->serving && list_entry(before, struct command, link)->due_ns > cmd->due_ns)
+	while (before != &dev->serving &&
+	       list_entry(before, struct command, link)->due_ns > cmd->due_ns)
 		before = before->prev;
 	list_move(before, &cmd->link);
 	dev->nr_serving++;

@@ -430,8 +430,9 @@ static int init_memory(struct simdisk *sim)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < sim->depth; i++)
 		list_init(&sim->slots[i].link);
-	return window_map(sim->bus.windows, sim->descriptors, (uint32_t)(nr * sizeof(*sim->descriptors)),
-			  WINDOW_DEVICE_READS, &sim->descriptors_at);
+	return window_map(sim->bus.windows, sim->descriptors,
+			  (uint32_t)(nr * sizeof(*sim->descriptors)), WINDOW_DEVICE_READS,
+			  &sim->descriptors_at);
 }
 
 static int init_hardware(struct simdisk *sim, const struct sim_config *config, uint64_t size_bytes)
@@ -493,7 +494,8 @@ static struct simdisk *create(const struct sim_config *config)
 	sim->mode = config->mode;
 	sim->drive = config->drive;
 	sim->owns_media = config->owns_media;
-	sim->timeout_ns = (config->timeout_ms ? config->timeout_ms : TIMEOUT_MS_DEFAULT) * NSEC_PER_MSEC;
+	sim->timeout_ns =
+		(config->timeout_ms ? config->timeout_ms : TIMEOUT_MS_DEFAULT) * NSEC_PER_MSEC;
 	sim->coalesce_count = max(config->coalesce_count, 1u);
 	sim->coalesce_us = config->coalesce_us;
 	sim->depth = sim_uses_rings(sim) ? config->profile->depth : 1;
@@ -521,7 +523,8 @@ int simdisk_open(struct disk *media, const struct sim_config *sim_config,
 	}
 	if (err) {
 		snprintf(why, why_size, "cannot make the simulated disk: %s",
-			 err == -EINVAL ? "its clock and its way to run do not fit" : "not enough memory or threads");
+			 err == -EINVAL ? "its clock and its way to run do not fit"
+					: "not enough memory or threads");
 		if (sim) {
 			sim->owns_media = false;
 			sim_close(sim);

@@ -39,7 +39,8 @@ void slot_map(struct simdisk *sim, struct slot *slot)
 	for (size_t i = 0; i < nr; i++) {
 		d[i].len_bytes = (uint32_t)iov[i].iov_len;
 		/* There are as many windows as all slots together have pieces. */
-		must(window_map(sim->bus.windows, iov[i].iov_base, d[i].len_bytes, rights, &d[i].address) == 0);
+		must(window_map(sim->bus.windows, iov[i].iov_base, d[i].len_bytes, rights,
+				&d[i].address) == 0);
 	}
 	slot->nr_descriptors = (uint32_t)nr;
 	counter_add(&sim->bus.stats.maps, nr);

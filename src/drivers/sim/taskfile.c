@@ -91,7 +91,7 @@ static void move_block(struct simdisk *sim, struct slot *slot) needs(sim->lock)
 			write_word(sim, &c);
 	}
 	sim->moved_bytes += len;
-	slot->deadline_ns = sim_now(sim) + sim->timeout_ns;	/* it goes on: for the next block anew */
+	slot->deadline_ns = sim_now(sim) + sim->timeout_ns; /* it goes on: for the next block anew */
 	counter_add(&sim->bus.stats.copied_bytes, len);
 	bus_charge(&sim->bus, len * sim->bus.costs.copy_ps_per_byte / 1000);
 }

@@ -167,7 +167,8 @@ int window_post(struct windows *ws, bus_addr_t to, const uint32_t words[COMPLETI
 	struct sim_completion *entry;
 
 	mutex_lock(&ws->lock);
-	entry = (struct sim_completion *)(void *)translate(ws, to, sizeof(*entry), WINDOW_DEVICE_WRITES);
+	entry = (struct sim_completion *)(void *)translate(ws, to, sizeof(*entry),
+							   WINDOW_DEVICE_WRITES);
 	if (entry)
 		for (unsigned i = 0; i < COMPLETION_WORDS; i++)
 			reg_store(&entry->words[i], words[i]);

@@ -27,7 +27,8 @@ void windows_destroy(struct windows *ws);	/* NULL is harmless */
 uint32_t windows_nr_open(struct windows *ws);
 
 /* The driver's side. */
-int window_map(struct windows *ws, void *base, uint32_t len_bytes, uint32_t rights, bus_addr_t *ret) must_check;
+int window_map(struct windows *ws, void *base, uint32_t len_bytes, uint32_t rights,
+	       bus_addr_t *ret) must_check;
 void window_unmap(struct windows *ws, bus_addr_t address);
 /* The device's side. */
 int window_load(struct windows *ws, bus_addr_t from, void *to, uint32_t len_bytes) must_check;

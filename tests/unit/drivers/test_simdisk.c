@@ -50,7 +50,8 @@ static void rig_open(struct rig *r, const struct sim_config *config)
 	r->fake = fake_open(&fc, &media_config, &r->media);
 	r->clock = config->drive == SIM_REAL ? NULL : clock_create_virtual((struct timespec){0});
 	dc.clock = r->clock;
-	ck_assert_msg(simdisk_open(r->media, config, &dc, &r->disk, &r->sim, why, sizeof(why)) == 0, "%s", why);
+	ck_assert_msg(simdisk_open(r->media, config, &dc, &r->disk, &r->sim, why, sizeof(why)) == 0,
+		      "%s", why);
 }
 
 static void rig_close(struct rig *r)
@@ -147,7 +148,8 @@ START_TEST(the_modes_cost_what_the_books_say)
 {
 	unsigned char memory[4096];
 	const struct sim_stats *s;
-	uint64_t polls[SIM_NR_MODES], interrupts[SIM_NR_MODES], words[SIM_NR_MODES], copied[SIM_NR_MODES];
+	uint64_t polls[SIM_NR_MODES], interrupts[SIM_NR_MODES], words[SIM_NR_MODES],
+		copied[SIM_NR_MODES];
 
 	for (int mode = 0; mode < SIM_NR_MODES; mode++) {
 		struct sim_config config = config_of("hdd7200", (enum sim_mode)mode, SIM_INLINE);
@@ -387,7 +389,8 @@ TEST_SUITE(drivers_simdisk)
 	tcase_add_test(tc, the_modes_cost_what_the_books_say);
 	tcase_add_loop_test(tc, lost_interrupts_are_found_by_the_time_out, SIM_PIO_IRQ, SIM_RING_POLL);
 	tcase_add_loop_test(tc, a_lost_interrupt_is_found_in_real_time, SIM_PIO_IRQ, SIM_RING_POLL);
-	tcase_add_loop_test(tc, a_command_without_answer_is_given_again_after_a_reset, 0, 2 * SIM_NR_MODES);
+	tcase_add_loop_test(tc, a_command_without_answer_is_given_again_after_a_reset, 0,
+			    2 * SIM_NR_MODES);
 	tcase_add_loop_test(tc, a_device_that_never_answers_is_an_error, 0, SIM_NR_MODES);
 	tcase_add_loop_test(tc, a_completion_that_comes_twice_hits_nobody, SIM_RING_IRQ, SIM_NR_MODES);
 	tcase_add_loop_test(tc, a_failing_media_is_an_error_of_that_request_only, 0, SIM_NR_MODES);

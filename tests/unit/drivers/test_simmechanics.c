@@ -101,7 +101,8 @@ START_TEST(a_transfer_over_the_edge_goes_at_the_tracks_pace)
 	two = mechanics_plan(&m, 0, BIO_READ, 0, 2 * track_bytes);
 	ck_assert_uint_eq(one.travel, 0);
 	ck_assert_uint_eq(two.travel, 1);
-	ck_assert_uint_eq(two.transfer_ns - one.transfer_ns, m.profile.revolution_ns + m.profile.seek_track_ns);
+	ck_assert_uint_eq(two.transfer_ns - one.transfer_ns,
+			  m.profile.revolution_ns + m.profile.seek_track_ns);
 }
 END_TEST
 

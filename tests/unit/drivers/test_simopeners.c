@@ -7,7 +7,8 @@
 #include "sched/sched.h"
 #include "unit/drivers/openers.h"
 
-static struct disk *open_sim(uint64_t size_bytes, enum sim_mode mode, enum sim_drive drive, void **ret_state)
+static struct disk *open_sim(uint64_t size_bytes, enum sim_mode mode, enum sim_drive drive,
+			     void **ret_state)
 {
 	const struct sim_config sim_config = {
 		.profile = sim_profile_find("nvme"), .mode = mode, .drive = drive, .owns_media = true,
@@ -19,7 +20,8 @@ static struct disk *open_sim(uint64_t size_bytes, enum sim_mode mode, enum sim_d
 	config.elevator = sched_at((size_t)mode % 5);
 	config.clock = drive == SIM_REAL ? NULL : clock_create_virtual((struct timespec){0});
 	*ret_state = config.clock;
-	ck_assert_msg(simdisk_open(new_ram(size_bytes), &sim_config, &config, &disk, NULL, why, sizeof(why)) == 0,
+	ck_assert_msg(simdisk_open(new_ram(size_bytes), &sim_config, &config, &disk, NULL, why,
+				   sizeof(why)) == 0,
 		      "%s", why);
 	return disk;
 }

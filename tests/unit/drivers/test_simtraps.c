@@ -22,7 +22,9 @@ static struct clock *clock_;
 static void setup(void)
 {
 	const struct device_config config = {
-		.profile = sim_profile_find("ssd"), .size_bytes = DISK_BYTES, .transfer_bytes_max = 65536,
+		.profile = sim_profile_find("ssd"),
+		.size_bytes = DISK_BYTES,
+		.transfer_bytes_max = 65536,
 	};
 
 	memset(&bus, 0, sizeof(bus));
@@ -219,7 +221,8 @@ static void device_is_done(int sig)
 	reg_store(&status_word, STATUS_READY);
 }
 
-__attribute__((noinline, optimize("O2"), no_sanitize("undefined"))) static bool poll_plain(const uint32_t *word, uint64_t looks)
+__attribute__((noinline, optimize("O2"), no_sanitize("undefined"))) static bool
+poll_plain(const uint32_t *word, uint64_t looks)
 {
 	while (looks--)
 		if (*word & STATUS_READY)
@@ -227,7 +230,8 @@ __attribute__((noinline, optimize("O2"), no_sanitize("undefined"))) static bool 
 	return false;
 }
 
-__attribute__((noinline, optimize("O2"))) static bool poll_register(const volatile reg32_t *reg, uint64_t looks)
+__attribute__((noinline, optimize("O2"))) static bool poll_register(const volatile reg32_t *reg,
+								    uint64_t looks)
 {
 	while (looks--)
 		if (reg_load(reg) & STATUS_READY)
@@ -246,7 +250,8 @@ static void begin_signal(void)
 
 START_TEST(a_register_is_read_as_often_as_it_is_asked)
 {
-	ck_assert_msg(_Generic(&bus.regs[REG_STATUS], volatile reg32_t *: 1, default: 0), "not volatile");
+	ck_assert_msg(_Generic(&bus.regs[REG_STATUS], volatile reg32_t * : 1, default : 0),
+		      "not volatile");
 	begin_signal();
 	ck_assert(poll_register(&status_word, 1ull << 40));
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)

@@ -38,7 +38,8 @@ static void teardown(void)
 
 static void check_near(double measured, double theory, double percent)
 {
-	ck_assert_msg(measured > theory * (1 - percent / 100) && measured < theory * (1 + percent / 100),
+	ck_assert_msg(measured > theory * (1 - percent / 100) &&
+			      measured < theory * (1 + percent / 100),
 		      "measured %f, theory %f", measured, theory);
 }
 
@@ -74,7 +75,8 @@ START_TEST(travel_is_what_theory_says)
 	run("schedulers", test_seed());
 	check_near(value("random", "fcfs", "travel"), value("random", "fcfs", "travel by theory"), 5);
 	check_near(value("random", "scan", "travel"), value("random", "scan", "travel by theory"), 10);
-	check_near(value("random", "cscan", "travel"), value("random", "cscan", "travel by theory"), 10);
+	check_near(value("random", "cscan", "travel"), value("random", "cscan", "travel by theory"),
+		   10);
 }
 END_TEST
 
@@ -144,7 +146,8 @@ START_TEST(depth_helps_as_far_as_there_are_channels)
 	check_near(value("ssd", "16", "per second"), value("ssd", "16", "by theory"), 5);
 	check_near(value("hdd7200", "1", "per second"), value("hdd7200", "1", "by theory"), 5);
 	ck_assert_double_lt(value("ssd", "32", "per second"), 1.05 * value("ssd", "16", "per second"));
-	ck_assert_double_gt(value("hdd7200", "32", "per second"), 2 * value("hdd7200", "1", "per second"));
+	ck_assert_double_gt(value("hdd7200", "32", "per second"),
+			    2 * value("hdd7200", "1", "per second"));
 }
 END_TEST
 
@@ -235,7 +238,8 @@ START_TEST(reports_can_be_read)
 	ck_assert(strncmp(svg, "<svg ", 5) == 0);
 	ck_assert_uint_eq(count(svg, "<text"), count(svg, "</text>"));
 	ck_assert_ptr_null(strstr(svg, "nan"));
-	ck_assert_uint_ge(count(svg, report.is_line ? "<polyline" : "<rect"), report.is_line ? 3 : report.nr_rows);
+	ck_assert_uint_ge(count(svg, report.is_line ? "<polyline" : "<rect"),
+			  report.is_line ? 3 : report.nr_rows);
 	free(text);
 	free(json);
 	free(svg);

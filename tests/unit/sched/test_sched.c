@@ -119,7 +119,8 @@ END_TEST
 #define UNIT 800	/* a request's own length is little beside the way between them */
 
 /* The textbooks' example: the head at 53, requests at 98, 183, 37, 122, 14, 124, 65, 67. */
-static const sector_t book[] = {98 * UNIT, 183 * UNIT, 37 * UNIT, 122 * UNIT, 14 * UNIT, 124 * UNIT, 65 * UNIT, 67 * UNIT};
+static const sector_t book[] = {98 * UNIT, 183 * UNIT, 37 * UNIT, 122 * UNIT,
+				14 * UNIT, 124 * UNIT, 65 * UNIT, 67 * UNIT};
 
 static void head_at_53(void)
 {
@@ -129,7 +130,8 @@ static void head_at_53(void)
 
 START_TEST(sstf_serves_the_nearest)
 {
-	const sector_t out[] = {65 * UNIT, 67 * UNIT, 37 * UNIT, 14 * UNIT, 98 * UNIT, 122 * UNIT, 124 * UNIT, 183 * UNIT};
+	const sector_t out[] = {65 * UNIT, 67 * UNIT,  37 * UNIT,  14 * UNIT,
+				98 * UNIT, 122 * UNIT, 124 * UNIT, 183 * UNIT};
 
 	begin("sstf");
 	head_at_53();
@@ -140,7 +142,8 @@ END_TEST
 
 START_TEST(scan_turns_at_the_last_request)
 {
-	const sector_t out[] = {65 * UNIT, 67 * UNIT, 98 * UNIT, 122 * UNIT, 124 * UNIT, 183 * UNIT, 37 * UNIT, 14 * UNIT};
+	const sector_t out[] = {65 * UNIT,  67 * UNIT,  98 * UNIT, 122 * UNIT,
+				124 * UNIT, 183 * UNIT, 37 * UNIT, 14 * UNIT};
 
 	begin("scan");
 	head_at_53();
@@ -151,7 +154,8 @@ END_TEST
 
 START_TEST(cscan_goes_back_to_the_lowest)
 {
-	const sector_t out[] = {65 * UNIT, 67 * UNIT, 98 * UNIT, 122 * UNIT, 124 * UNIT, 183 * UNIT, 14 * UNIT, 37 * UNIT};
+	const sector_t out[] = {65 * UNIT,  67 * UNIT,  98 * UNIT, 122 * UNIT,
+				124 * UNIT, 183 * UNIT, 14 * UNIT, 37 * UNIT};
 
 	begin("cscan");
 	head_at_53();
@@ -292,7 +296,8 @@ START_TEST(a_change_of_scheduler_loses_nothing)
 	for (uint32_t i = 0; i < NR_BIOS; i++) {
 		submit_write(disk, i * 37 % NR_BIOS * 2, memory, &ends[i]);
 		if (i % 16 == 15) {
-			const struct elevator_ops *to = sched_at((size_t)_i + i / 16) ?: sched_at(i % 3);
+			const struct elevator_ops *to = sched_at((size_t)_i + i / 16)
+								?: sched_at(i % 3);
 
 			ck_assert_int_eq(disk_set_elevator(disk, to), 0);
 			ck_assert_str_eq(disk_elevator_name(disk), to->name);
