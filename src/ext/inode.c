@@ -261,8 +261,11 @@ static int write_fields(struct handle *h, struct inode *inode, bool is_new)
 	give_fields(inode, &f);
 	if (h->journal)
 		info_of(inode)->sync_tid = handle_tid(h);
-	if (is_new)
+	if (is_new) {
 		memset(bytes, 0, fs->geo.inode_size);
+		/* Without its name nobody could read its data. */
+		info_of(inode)->datasync_tid = info_of(inode)->sync_tid;
+	}
 	needs_large_file = inode_encode(&fs->geo, &f, bytes);
 	meta_end(h, b);
 	if (needs_large_file)

@@ -44,6 +44,8 @@ int ext_fsync(struct inode *inode, bool datasync)
 		return first_error(err, sync_without_journal(fs));
 	if (journal_is_aborted(fs->journal))
 		return -EIO;
+	/* A directory's data are its names. */
+	datasync = datasync && !inode_is_dir(inode);
 	return first_error(err, sync_with_journal(fs, datasync ? info->datasync_tid : info->sync_tid));
 }
 
