@@ -12,19 +12,17 @@
 
 static int usage(void)
 {
-	fputs("usage: fsck.extant [-panyrcdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-l|-L FILE] [-C FD]\n"
-	      "                   [-E OPTIONS] [-z UNDO] [--json] [--undo FILE] [--undo-apply FILE] IMAGE\n"
+	fputs("usage: fsck.extant [-panyrdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-C FD] [-E OPTIONS]\n"
+	      "                   [--json] [--undo FILE | -z FILE] [--undo-apply FILE] IMAGE\n"
 	      "\n"
 	      " -p, -a  repair what is safe to repair without questions\n"
 	      " -n      open read-only, answer no to every question\n"
 	      " -y      answer yes to every question\n"
 	      " -f      check also when the file system says it is clean\n"
-	      " -c      look for unreadable blocks and add them to the list of bad blocks\n"
 	      " -b N    use the copy of the superblock in block N; -B its block size\n"
 	      " -C FD   write progress to a descriptor, 0 draws a bar\n"
-	      " -k, -l FILE, -L FILE  keep, add to, replace the list of bad blocks\n"
 	      " -t      times; -v counts; -d details; -V version\n"
-	      " -E ...  journal_only, discard, nodiscard, fragcheck, log_filename=F and others of e2fsck\n"
+	      " -E ...  journal_only, discard, nodiscard; others of e2fsck are taken without effect\n"
 	      " --json  the report as JSON on standard output\n"
 	      " --undo FILE        record what is overwritten (also -z FILE)\n"
 	      " --undo-apply FILE  write it back\n", stderr);
@@ -34,16 +32,13 @@ static int usage(void)
 /* ---- -E ---- */
 
 struct extended {
-	bool journal_only, discard, fragcheck;
-	char *log_path;
+	bool journal_only, discard;
 };
 
 static const struct option_row extended_rows[] = {
 	{"journal_only", OPTION_FLAG, offsetof(struct extended, journal_only), true, 0, 0, NULL, NULL},
 	{"discard", OPTION_FLAG, offsetof(struct extended, discard), true, 0, 0, NULL, NULL},
 	{"nodiscard", OPTION_FLAG, offsetof(struct extended, discard), false, 0, 0, NULL, NULL},
-	{"fragcheck", OPTION_FLAG, offsetof(struct extended, fragcheck), true, 0, 0, NULL, NULL},
-	{"log_filename", OPTION_STRING, offsetof(struct extended, log_path), 0, 0, 0, NULL, NULL},
 	{"problem_log", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"ea_ver", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"readahead_kb", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
@@ -71,9 +66,7 @@ static bool parse_extended(const char *list, struct fsck_options *opt)
 		return false;
 	}
 	opt->journal_only |= e.journal_only;
-	opt->fragcheck |= e.fragcheck;
 	opt->discard = e.discard;
-	opt->log_path = e.log_path;	/* lives as long as the program */
 	return true;
 }
 
@@ -134,10 +127,10 @@ static int take(struct parsing *p, int c, const char *value)
 	case 'v': opt->verbose = true; break;
 	case 'd': opt->debug = true; break;
 	case 't': opt->timing++; break;
-	case 'c': opt->read_test++; break;
-	case 'k': opt->keep_bad = true; break;
-	case 'l': opt->bad_list = value; break;
-	case 'L': opt->bad_list = value; opt->bad_list_replaces = true; break;
+	case 'c': case 'l': case 'L':
+		fprintf(stderr, "fsck.extant: -%c: bad blocks are not looked for here, and their list is only "
+			"checked; e2fsck -%c does it\n", c, c);
+		return FSCK_USAGE;
 	case 'V': p->version = true; break;
 	case 'b':
 		status = take_number('b', value, &number);
@@ -154,7 +147,7 @@ static int take(struct parsing *p, int c, const char *value)
 	case LONG_JSON: opt->json = true; break;
 	/* Without meaning here, as for e2fsck: -r old, -F flushing, -D reindexing, -N -I -P -S -s -j others. */
 	case 'r': case 'F': case 'D': case 'S': case 's': case 'N': case 'I': case 'P': case 'j':
-	case 'M': case 'T': break;
+	case 'k': case 'M': case 'T': break;
 	default: return usage();
 	}
 	return status;
@@ -175,12 +168,12 @@ static enum args_result check_modes(struct parsing *p)
 	if (p->preen + p->no + p->yes > 1)
 		return fail(p->args, FSCK_ERROR, "only one of -p (or -a), -n and -y makes sense");
 	opt->mode = p->preen ? MODE_PREEN : p->no ? MODE_NO : p->yes ? MODE_YES : MODE_ASK;
-	if (p->no && (opt->read_test || opt->bad_list))
-		return fail(p->args, FSCK_ERROR, "-n does not go with -c, -l and -L");
 	if (opt->mode == MODE_ASK && (opt->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return fail(p->args, FSCK_ERROR, "without a terminal -p, -n or -y is needed");
 	if (opt->mode == MODE_NO && opt->undo_path)
 		return fail(p->args, FSCK_ERROR, "-n writes nothing, so there is nothing to undo");
+	if (opt->discard && (opt->undo_path || opt->mode == MODE_NO))
+		return fail(p->args, FSCK_ERROR, "-E discard goes neither with -n nor with --undo");
 	return ARGS_GO;
 }
 

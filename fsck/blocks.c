@@ -398,8 +398,13 @@ static enum tree_verdict visit_bad(struct tree_walk *w, uint32_t *pointer, unsig
 			*pointer = 0;
 		return TREE_SKIP;
 	}
+	if (level == 0 && bitmap_test(f->found, block_bit(f, *pointer))) {
+		/* Metadata does not move away from bad blocks, and what lies in them would be passed over. */
+		if (problem(f, BAD_INODE_METADATA, where))
+			*pointer = 0;
+		return TREE_SKIP;
+	}
 	if (level == 0) {
-		/* A bad block inside the metadata is known to be there; nothing is claimed twice by that. */
 		f->nr_bad_blocks++;
 		bitmap_set(f->found, block_bit(f, *pointer));
 		bitmap_set(f->meta, block_bit(f, *pointer));	/* a file that claims it moves away */

@@ -37,19 +37,13 @@ struct fsck_options {
 	bool verbose;
 	bool debug;
 	bool journal_only;
-	bool discard;
-	bool fragcheck;
+	bool discard;		/* free blocks are given back to whoever stores the image */
 	bool json;
 	unsigned timing;	/* -t, -tt */
 	int progress_fd;	/* -1 none; 0 a bar on the terminal; else lines to this descriptor */
 	fsblk_t backup_block;	/* -b; 0: the primary */
 	unsigned backup_block_size; /* -B; 0: to be found out */
-	unsigned read_test;	/* -c: 1 read, 2 non-destructive write */
-	const char *bad_list;	/* -l or -L file */
-	bool bad_list_replaces;	/* -L */
-	bool keep_bad;		/* -k */
 	const char *undo_path;
-	const char *log_path;
 };
 
 /* A directory, as pass 1 finds it and pass 2 learns about it. Sorted by ino. */

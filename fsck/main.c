@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "base/bitmap.h"
 #include "base/filelock.h"
 #include "base/mem.h"
 #include "drivers/filedisk.h"
@@ -134,7 +135,7 @@ static bool may_skip(struct fsck *f)
 	const char *reason;
 	char text[96];
 
-	if (f->opt.force || f->opt.backup_block || f->opt.read_test || f->opt.bad_list)
+	if (f->opt.force || f->opt.backup_block)
 		return false;
 	reason = reason_to_check(f, text, sizeof(text));
 	if (!reason) {
@@ -219,6 +220,19 @@ static void run_rounds(struct fsck *f)
 
 /* ---- the end ---- */
 
+/* After everything is durable: pass 5 has shown that the maps are right. */
+static void discard_free(struct fsck *f)
+{
+	uint64_t end = f->geo.blocks_count - f->geo.first_data_block, bit = 0;
+
+	while ((bit = bitmap_find_clear(f->found, bit, end)) < end) {
+		uint64_t count = bitmap_run_clear(f->found, bit, end);
+
+		store_discard(&f->store, bit + f->geo.first_data_block, count);
+		bit += count;
+	}
+}
+
 static void finish(struct fsck *f)
 {
 	uint16_t state = le16_get(f->super.state);
@@ -237,6 +251,8 @@ static void finish(struct fsck *f)
 	}
 	f->super.last_orphan = le32_make(0);
 	super_write(f, state);
+	if (f->opt.discard && !f->nr_left)
+		discard_free(f);
 }
 
 static int status_of(const struct fsck *f)

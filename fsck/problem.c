@@ -113,6 +113,7 @@ static const struct row rows[NR_PROBLEMS] = {
 	[BAD_INODE_FIELDS] = {"badblocks-inode", "The bad-blocks inode has fields that it must not have.", Q_CLEAR, PREEN},
 	[BAD_INODE_BLOCK] = {"badblocks-illegal", "The bad-blocks inode names the impossible block %b.", Q_CLEAR, 0},
 	[BAD_INODE_USED] = {"badblocks-metadata", "The bad-blocks inode keeps its list in block %b, which is in use.", Q_CLEAR, 0},
+	[BAD_INODE_METADATA] = {"badblocks-is-metadata", "The bad-blocks inode lists block %b, which holds metadata of the file system.", Q_CLEAR, 0},
 	[ROOT_NOT_DIR] = {"root-not-dir", "The root inode is not a directory.", Q_CLEAR, 0},
 	[ROOT_DTIME] = {"root-dtime", "The root inode has a time of deletion.", Q_FIX, PREEN},
 	[JOURNAL_MODE] = {"journal-mode", "The journal inode is not a regular file.", Q_FIX, PREEN},
@@ -414,9 +415,11 @@ bool problem(struct fsck *f, enum problem_code code, struct where w)
 		tell(f, row, text, yes);
 	f->nr_reported++;
 	count(f, row, yes);
-	if (f->opt.mode == MODE_PREEN && !yes && !(row->flags & (PREEN | NOTICE | HARMLESS)))
+	if (f->opt.mode == MODE_PREEN && !yes && !(row->flags & (PREEN | NOTICE | HARMLESS))) {
+		fsck_begin_changes(f);	/* nobody shall take it for clean before it was repaired */
 		fsck_stop(f, FSCK_UNCORRECTED,
 			  "UNEXPECTED INCONSISTENCY; run fsck by hand (that is, without -a or -p)");
+	}
 	if (yes)
 		fsck_begin_changes(f);
 	return yes;

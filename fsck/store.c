@@ -319,6 +319,13 @@ uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end)
 	return min((uint64_t)at, end);
 }
 
+void store_discard(struct store *s, fsblk_t block, uint64_t count)
+{
+	must(s->is_writable);	/* S2 */
+	ignore(fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(block << s->block_bits),
+			 (off_t)(count << s->block_bits)), "it only saves room");
+}
+
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count)
 {
 	ignore(posix_fadvise(s->fd, (off_t)(block << s->block_bits), (off_t)(count << s->block_bits),

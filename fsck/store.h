@@ -57,6 +57,8 @@ int store_flush(struct store *s) must_check;
 
 /* The next byte at or behind offset that is not in a hole of the file; end if there is none before it. */
 uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end);
+/* Makes a hole of blocks that nobody needs; not being able to is no error. Nothing is held of them. */
+void store_discard(struct store *s, fsblk_t block, uint64_t count);
 /* Asks the kernel to read ahead. */
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count);
 
