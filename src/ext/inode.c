@@ -392,7 +392,13 @@ static int delete_inode(struct inode *inode)
 		return err;
 	inode->attr.size_bytes = 0;
 	err = ext_free_range(&h, inode, 0, fs->geo.max_file_blocks);
-	err = first_error(err, ext_xattr_release(&h, inode));
+	if (!err || err == -EUCLEAN)
+		err = first_error(err, ext_xattr_release(&h, inode));
+	if (err && err != -EUCLEAN) {
+		/* It stays on the list of orphans, with what could not be freed, for the next mount. */
+		ignore(ext_inode_write(&h, inode), "the first error is the one to tell");
+		return first_error(err, handle_stop(&h));
+	}
 	err = first_error(err, log_ensure(&h, inode, CREDITS_ORPHAN + CREDITS_NEW_INODE));
 	err = first_error(err, orphan_del(&h, inode));
 	info_of(inode)->dtime = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
