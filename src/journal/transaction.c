@@ -66,9 +66,11 @@ struct journal_head *transaction_attach(struct transaction *tx, struct buffer *b
 	unsigned p = parity(tx->tid);
 
 	if (!jh) {
-		jh = pool_get(tx->journal->heads);
-		if (!jh)
-			return NULL;
+		/*
+		 * An operation that has changed half of what it must change cannot be told that there
+		 * is no memory for the rest. The pool has no bound, so only memory is waited for.
+		 */
+		jh = pool_get_wait(tx->journal->heads);
 		*jh = (struct journal_head){.buffer = buffer_ref(b)};
 		list_init(&jh->in[0].link);
 		list_init(&jh->in[1].link);
