@@ -368,6 +368,76 @@ START_TEST(interrupts_are_gathered_by_count_and_never_held_longer_than_the_time)
 }
 END_TEST
 
+static void keep_status(struct bio *bio)
+{
+	*(int *)bio->private = bio->status;
+}
+
+static void submit_read(struct rig *r, struct bio *bio, void *memory, void (*end_io)(struct bio *), void *private)
+{
+	bio_init(bio, r->disk, BIO_READ, 0, 8, 1);
+	ck_assert(bio_add(bio, memory, 4096));
+	bio->end_io = end_io;
+	bio->private = private;
+	bio_submit(bio);
+}
+
+START_TEST(a_transfer_without_room_is_an_error_and_the_next_one_works)
+{
+	struct sim_config config = config_of("ssd", (enum sim_mode)_i, SIM_STEPPED);
+	struct bio *bio = malloc(sizeof(*bio) + sizeof(struct bio_vec));
+	static unsigned char memory[4096];
+	struct rig r;
+	int status = 1;
+
+	log_set_sink(no_log, NULL);
+	rig_open(&r, &config);
+	submit_read(&r, bio, memory, keep_status, &status);
+	r.sim->descriptors[0].len_bytes = 100;	/* the driver's mistake */
+	simdisk_run(r.sim);
+	ck_assert_int_eq(status, -EIO);
+	ck_assert_uint_eq(stat_of(&simdisk_stats(r.sim)->faults), 1);
+	submit_read(&r, bio, memory, keep_status, &status);
+	simdisk_run(r.sim);
+	ck_assert_int_eq(status, 0);
+	rig_close(&r);
+	free(bio);
+}
+END_TEST
+
+/* The first read's completion comes again, while the second has the same tag. */
+START_TEST(a_late_completion_does_not_end_the_tags_next_command)
+{
+	struct sim_config config = config_of("ssd", SIM_RING_POLL, SIM_STEPPED);
+	struct bio *bio = malloc(sizeof(*bio) + sizeof(struct bio_vec));
+	static unsigned char memory[4096];
+	struct sim_completion *forged;
+	int status = 1;
+	struct rig r;
+
+	log_set_sink(no_log, NULL);
+	rig_open(&r, &config);
+	submit_read(&r, bio, memory, keep_status, &status);
+	simdisk_run(r.sim);
+	ck_assert_int_eq(status, 0);
+	status = 1;
+	submit_read(&r, bio, memory, keep_status, &status);
+	forged = &r.sim->completions[r.sim->cq_head];
+	reg_store(&forged->words[COMPLETION_ID], reg_load(&r.sim->completions[0].words[COMPLETION_ID]));
+	reg_store(&forged->words[COMPLETION_PHASE], completion_phase(r.sim->cq_head, r.sim->ring_size));
+	while (simdisk_step(r.sim, clock_now_ns(r.clock) + 1000) && status == 1)
+		;
+	ck_assert_uint_eq(stat_of(&simdisk_stats(r.sim)->unknown_tags), 1);
+	ck_assert_int_eq(status, 1);
+	/* The ring is out of step now: the read's own completion is missed, and the reset puts it right. */
+	simdisk_run(r.sim);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(stat_of(&simdisk_stats(r.sim)->resets), 1);
+	rig_close(&r);
+	free(bio);
+}
+END_TEST
+
 START_TEST(a_clock_that_does_not_fit_is_refused)
 {
 	struct sim_config config = config_of("nvme", SIM_RING_IRQ, SIM_INLINE);
@@ -397,5 +467,8 @@ TEST_SUITE(drivers_simdisk)
 	tcase_add_loop_test(tc, what_was_flushed_is_durable_below, 0, SIM_NR_MODES);
 	tcase_add_test(tc, stepped_it_waits_for_the_step_and_stops_at_the_time);
 	tcase_add_test(tc, interrupts_are_gathered_by_count_and_never_held_longer_than_the_time);
+	tcase_add_loop_test(tc, a_transfer_without_room_is_an_error_and_the_next_one_works, SIM_DMA_IRQ,
+			    SIM_NR_MODES);
+	tcase_add_test(tc, a_late_completion_does_not_end_the_tags_next_command);
 	tcase_add_test(tc, a_clock_that_does_not_fit_is_refused);
 }
