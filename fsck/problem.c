@@ -69,6 +69,7 @@ static const struct row rows[NR_PROBLEMS] = {
 	[SUPER_EXTRA_ISIZE] = {"super-extra-isize", "The superblock wants %n extra bytes in inodes, which is impossible.", Q_FIX, PREEN},
 	[SUPER_FLEX] = {"super-flex", "The superblock counts 2 to the power of %n groups in a flexible group.", Q_CLEAR, PREEN},
 	[SUPER_QUOTA] = {"super-quota", "The superblock names inodes of quotas, but the feature is off.", Q_CLEAR, PREEN},
+	[SUPER_DESC_SIZE] = {"super-desc-size", "The superblock says that descriptors have %n bytes.", Q_FIX, PREEN},
 	[SUPER_MTIME_FUTURE] = {"super-mtime", "The superblock's last mount lies in the future.", Q_FIX, PREEN | HARMLESS},
 	[SUPER_WTIME_FUTURE] = {"super-wtime", "The superblock's last write lies in the future.", Q_FIX, PREEN | HARMLESS},
 	[SUPER_FREE_IMPOSSIBLE] = {"super-free", "The superblock has more free blocks (%n) or inodes (%m) than there are.", Q_FIX, PREEN | HARMLESS},

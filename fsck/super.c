@@ -411,6 +411,19 @@ static void check_times(struct fsck *f)
 	}
 }
 
+/* Without the 64bit feature the field means nothing, and yet others look at it. */
+static void check_desc_size(struct fsck *f)
+{
+	unsigned size = le16_get(f->super.desc_size);
+
+	if ((size && !is_power_of_2(size)) || size > 1024) {
+		if (problem(f, SUPER_DESC_SIZE, (struct where){.num = size})) {
+			f->super.desc_size = le16_make(0);
+			f->super_dirty = true;
+		}
+	}
+}
+
 /* Whoever reads these fields takes the inodes for reserved ones, whatever the feature says. */
 static void check_quota_fields(struct fsck *f)
 {
@@ -480,6 +493,7 @@ void super_check_fields(struct fsck *f)
 	for (g = 0; g < f->geo.groups_count; g++)
 		check_desc(f, g);
 	check_quota_fields(f);
+	check_desc_size(f);
 	check_uuid(f);
 	check_times(f);
 	check_hash_sign(f);
