@@ -78,7 +78,7 @@ mount_needs_sense()
 	fresh
 	refused 1 "image and a mount point" extant
 	refused 1 '"frobnicate"' extant -o frobnicate "$IMG" "$MNT"
-	refused 1 "data=journal" extant -o data=journal "$IMG" "$MNT"
+	refused 1 '"journal" is none of' extant -o data=journal "$IMG" "$MNT"
 	refused 32 "nothing.img: No such file" extant "$WORK/nothing.img" "$MNT"
 	refused 32 "nowhere: No such file" extant "$IMG" "$WORK/nowhere"
 	refused 32 "not a directory" extant "$IMG" "$IMG"
@@ -87,14 +87,16 @@ mount_needs_sense()
 
 other_contents_are_named()
 {
-	head -c 1048576 /dev/zero >"$IMG"
+	head -c 4194304 /dev/zero >"$IMG"
 	refused 32 "not an ext2 or ext3" extant "$IMG" "$MNT"
 	printf 'EFI PART' | dd of="$IMG" bs=512 seek=1 conv=notrunc status=none
-	refused 32 "partition table (GPT)" extant "$IMG" "$MNT"
-	head -c 1048576 /dev/zero >"$IMG"
-	printf '\203' | dd of="$IMG" bs=1 seek=450 conv=notrunc status=none
+	# A header without a table behind it is no partition table.
+	refused 32 "not an ext2 or ext3" extant "$IMG" "$MNT"
+	head -c 4194304 /dev/zero >"$IMG"
+	# One partition of type 83, 1024 sectors from sector 2048 on.
+	printf '\203\000\000\000\000\010\000\000\000\004\000\000' | dd of="$IMG" bs=1 seek=450 conv=notrunc status=none
 	printf '\125\252' | dd of="$IMG" bs=1 seek=510 conv=notrunc status=none
-	refused 32 "partition table (MBR)" extant "$IMG" "$MNT"
+	refused 32 "whole disk with partitions.*part=" extant "$IMG" "$MNT"
 	head -c 100 /dev/zero >"$IMG"
 	refused 32 "too small" extant "$IMG" "$MNT"
 	make_image "$IMG" mke2fs -t ext4 16M
