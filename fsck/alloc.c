@@ -11,7 +11,8 @@ static uint64_t nr_block_bits(const struct fsck *f)
 fsblk_t alloc_block(struct fsck *f, fsblk_t goal)
 {
 	uint64_t end = nr_block_bits(f);
-	uint64_t from = goal > f->geo.first_data_block && goal < f->geo.blocks_count ? block_bit(f, goal) : 0;
+	uint64_t from =
+		goal > f->geo.first_data_block && goal < f->geo.blocks_count ? block_bit(f, goal) : 0;
 	uint64_t bit = bitmap_find_clear(f->found, from, end);
 
 	if (bit == end)

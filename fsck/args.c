@@ -12,7 +12,8 @@
 
 static int usage(void)
 {
-	fputs("usage: fsck.extant [-panyrdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-C FD] [-E OPTIONS]\n"
+	fputs("usage: fsck.extant [-panyrdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-C FD] [-E "
+	      "OPTIONS]\n"
 	      "                   [--json] [--undo FILE | -z FILE] [--undo-apply FILE] IMAGE\n"
 	      "\n"
 	      " -p, -a  repair what is safe to repair without questions\n"
@@ -25,7 +26,8 @@ static int usage(void)
 	      " -E ...  journal_only, discard, nodiscard; others of e2fsck are taken without effect\n"
 	      " --json  the report as JSON on standard output\n"
 	      " --undo FILE        record what is overwritten (also -z FILE)\n"
-	      " --undo-apply FILE  write it back\n", stderr);
+	      " --undo-apply FILE  write it back\n",
+	      stderr);
 	return FSCK_USAGE;
 }
 
@@ -84,7 +86,7 @@ static const struct option long_options[] = {
 
 struct parsing {
 	struct args *args;
-	unsigned modes;		/* how many of -p -n -y */
+	unsigned modes; /* how many of -p -n -y */
 	bool preen, no, yes;
 	bool version;
 };
@@ -108,7 +110,7 @@ static int take_progress(struct fsck_options *opt, const char *text)
 	if (*text == '\0' || *end != '\0' || fd < -65536 || fd > 65536)
 		return bad_number('C', text);
 	if (fd == 0 && !isatty(STDOUT_FILENO))
-		fd = -1;	/* a bar is for people; a pipe stays clean */
+		fd = -1; /* a bar is for people; a pipe stays clean */
 	opt->progress_fd = fd < 0 ? -1 : (int)fd;
 	return 0;
 }
@@ -120,16 +122,21 @@ static int take(struct parsing *p, int c, const char *value)
 	int status = 0;
 
 	switch (c) {
-	case 'p': case 'a': p->preen = true; break;
+	case 'p':
+	case 'a': p->preen = true; break;
 	case 'n': p->no = true; break;
 	case 'y': p->yes = true; break;
 	case 'f': opt->force = true; break;
 	case 'v': opt->verbose = true; break;
 	case 'd': opt->debug = true; break;
 	case 't': opt->timing++; break;
-	case 'c': case 'l': case 'L':
-		fprintf(stderr, "fsck.extant: -%c: bad blocks are not looked for here, and their list is only "
-			"checked; e2fsck -%c does it\n", c, c);
+	case 'c':
+	case 'l':
+	case 'L':
+		fprintf(stderr,
+			"fsck.extant: -%c: bad blocks are not looked for here, and their list is only "
+			"checked; e2fsck -%c does it\n",
+			c, c);
 		return FSCK_USAGE;
 	case 'V': p->version = true; break;
 	case 'b':
@@ -142,12 +149,23 @@ static int take(struct parsing *p, int c, const char *value)
 		break;
 	case 'C': return take_progress(opt, value);
 	case 'E': return parse_extended(value, opt) ? 0 : FSCK_CORRECTED;
-	case 'z': case LONG_UNDO: opt->undo_path = value; break;
+	case 'z':
+	case LONG_UNDO: opt->undo_path = value; break;
 	case LONG_UNDO_APPLY: p->args->undo_apply = value; break;
 	case LONG_JSON: opt->json = true; break;
 	/* Without meaning here, as for e2fsck: -r old, -F flushing, -D reindexing, -N -I -P -S -s -j others. */
-	case 'r': case 'F': case 'D': case 'S': case 's': case 'N': case 'I': case 'P': case 'j':
-	case 'k': case 'M': case 'T': break;
+	case 'r':
+	case 'F':
+	case 'D':
+	case 'S':
+	case 's':
+	case 'N':
+	case 'I':
+	case 'P':
+	case 'j':
+	case 'k':
+	case 'M':
+	case 'T': break;
 	default: return usage();
 	}
 	return status;

@@ -13,8 +13,8 @@ enum args_result { ARGS_GO, ARGS_VERSION, ARGS_APPLY_UNDO, ARGS_BAD };
 struct args {
 	struct fsck_options opt;
 	const char *path;
-	const char *undo_apply;	/* --undo-apply FILE */
-	int status;		/* with ARGS_BAD */
+	const char *undo_apply; /* --undo-apply FILE */
+	int status; /* with ARGS_BAD */
 };
 
 /* With ARGS_BAD the complaint was printed. */

@@ -24,33 +24,20 @@
 /* A hole in a directory that is longer than this is no hole: the pointer behind it is wrong. */
 #define DIR_HOLE_MAX 1024u
 /* An indirect block is garbage with this many impossible pointers, and so large a part of all: 1 in 4. */
-#define GARBAGE_MIN 4u
+#define GARBAGE_MIN  4u
 #define GARBAGE_PART 4u
 
 struct block_check {
 	struct inode_check *c;
 	bool is_dir, is_reg;
-	bool is_partial;	/* something was not walked: the count means nothing */
+	bool is_partial; /* something was not walked: the count means nothing */
 	uint64_t nr_blocks;
-	int64_t last_lblk;	/* -1: none */
+	int64_t last_lblk; /* -1: none */
 	int64_t last_dir_lblk;
 	uint32_t previous;
 	bool is_fragmented;
 	unsigned nr_illegal;
 };
-
-void blocks_claim(struct fsck *f, fsblk_t block)
-{
-	uint64_t bit = block_bit(f, block);
-
-	if (!bitmap_test(f->found, bit)) {
-		bitmap_set(f->found, bit);
-		return;
-	}
-	if (!f->dup)
-		f->dup = fsck_block_map(f);
-	bitmap_set(f->dup, bit);
-}
 
 /* ---- judging a pointer ---- */
 
@@ -138,11 +125,11 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 	if (w->ino == EXT_RESIZE_INO && f->geo.has_resize_inode) {
 		/* Its tree is made of reserved descriptor blocks, which tables.c has claimed. */
 		if (level == 2)
-			blocks_claim(f, *pointer);
+			claim_block(f, *pointer);
 		b->last_lblk = level == 0 ? (int64_t)lblk : b->last_lblk;
 		return TREE_GO;
 	}
-	blocks_claim(f, *pointer);
+	claim_block(f, *pointer);
 	note_order(b, *pointer);
 	if (level == 0) {
 		b->last_lblk = (int64_t)lblk;
@@ -263,9 +250,8 @@ static void check_count(struct block_check *b)
 
 	if (b->is_partial || le32_get(raw->blocks) == sectors)
 		return;
-	if (problem(b->c->f, INODE_BLOCKS, (struct where){.ino = b->c->ino,
-							  .num = le32_get(raw->blocks),
-							  .num2 = sectors})) {
+	if (problem(b->c->f, INODE_BLOCKS,
+		    (struct where){.ino = b->c->ino, .num = le32_get(raw->blocks), .num2 = sectors})) {
 		raw->blocks = le32_make((uint32_t)sectors);
 		b->c->is_dirty = true;
 	}
@@ -407,7 +393,7 @@ static enum tree_verdict visit_bad(struct tree_walk *w, uint32_t *pointer, unsig
 	if (level == 0) {
 		f->nr_bad_blocks++;
 		bitmap_set(f->found, block_bit(f, *pointer));
-		bitmap_set(f->meta, block_bit(f, *pointer));	/* a file that claims it moves away */
+		bitmap_set(f->meta, block_bit(f, *pointer)); /* a file that claims it moves away */
 		return TREE_SKIP;
 	}
 	if (bitmap_test(f->found, block_bit(f, *pointer))) {
@@ -415,7 +401,7 @@ static enum tree_verdict visit_bad(struct tree_walk *w, uint32_t *pointer, unsig
 			*pointer = 0;
 		return TREE_SKIP;
 	}
-	blocks_claim(f, *pointer);
+	claim_block(f, *pointer);
 	return TREE_GO;
 }
 

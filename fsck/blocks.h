@@ -8,24 +8,12 @@
 #ifndef FSCK_BLOCKS_H
 #define FSCK_BLOCKS_H
 
-#include "context.h"
-
-/* What pass 1 has in hand. */
-struct inode_check {
-	struct fsck *f;
-	inr_t ino;
-	union inode_buf buf;
-	bool is_dirty;		/* buf is to be written */
-	bool is_cleared;	/* nothing more is to be checked */
-};
+#include "claims.h"
 
 /* Checks all blocks, the attribute block too. */
 void blocks_check(struct inode_check *c);
 
 /* The bad-blocks inode's list: it claims blocks that nobody uses. */
 void blocks_check_bad_list(struct inode_check *c);
-
-/* Claims a block; a second claim goes to f->dup. */
-void blocks_claim(struct fsck *f, fsblk_t block);
 
 #endif

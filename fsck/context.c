@@ -230,8 +230,8 @@ void fsck_add_dir(struct fsck *f, inr_t ino)
 
 void fsck_add_dir_block(struct fsck *f, inr_t ino, uint32_t lblk, uint32_t block)
 {
-	f->dir_blocks = grow(f, f->dir_blocks, &f->room_dir_blocks, f->nr_dir_blocks,
-			     sizeof(*f->dir_blocks));
+	f->dir_blocks =
+		grow(f, f->dir_blocks, &f->room_dir_blocks, f->nr_dir_blocks, sizeof(*f->dir_blocks));
 	f->dir_blocks[f->nr_dir_blocks++] = (struct dir_block){ino, lblk, block};
 }
 

@@ -22,26 +22,26 @@
 #include "store.h"
 
 /* Exit status bits, those of e2fsck. */
-#define FSCK_OK		0
-#define FSCK_CORRECTED	1
+#define FSCK_OK          0
+#define FSCK_CORRECTED   1
 #define FSCK_UNCORRECTED 4
-#define FSCK_ERROR	8
-#define FSCK_USAGE	16
-#define FSCK_CANCELLED	32
+#define FSCK_ERROR       8
+#define FSCK_USAGE       16
+#define FSCK_CANCELLED   32
 
 enum answer_mode { MODE_ASK, MODE_YES, MODE_NO, MODE_PREEN };
 
 struct fsck_options {
 	enum answer_mode mode;
-	bool force;		/* -f: also a clean file system is checked */
+	bool force; /* -f: also a clean file system is checked */
 	bool verbose;
 	bool debug;
 	bool journal_only;
-	bool discard;		/* free blocks are given back to whoever stores the image */
+	bool discard; /* free blocks are given back to whoever stores the image */
 	bool json;
-	unsigned timing;	/* -t, -tt */
-	int progress_fd;	/* -1 none; 0 a bar on the terminal; else lines to this descriptor */
-	fsblk_t backup_block;	/* -b; 0: the primary */
+	unsigned timing; /* -t, -tt */
+	int progress_fd; /* -1 none; 0 a bar on the terminal; else lines to this descriptor */
+	fsblk_t backup_block; /* -b; 0: the primary */
 	unsigned backup_block_size; /* -B; 0: to be found out */
 	const char *undo_path;
 };
@@ -49,9 +49,9 @@ struct fsck_options {
 /* A directory, as pass 1 finds it and pass 2 learns about it. Sorted by ino. */
 struct dir_info {
 	inr_t ino;
-	inr_t parent;		/* the directory that names it; 0 not found yet */
-	inr_t dotdot;		/* what its '..' names; 0 unknown */
-	uint32_t index_blocks;	/* blocks of the directory if it has an index, else 0 */
+	inr_t parent; /* the directory that names it; 0 not found yet */
+	inr_t dotdot; /* what its '..' names; 0 unknown */
+	uint32_t index_blocks; /* blocks of the directory if it has an index, else 0 */
 };
 
 /* A block of a directory; block 0 is a hole. Of one directory in ascending order, one after another. */
@@ -70,37 +70,37 @@ struct fsck {
 	struct store store;
 	struct ext_super super;
 	struct geometry geo;
-	struct ext_group_desc *desc;	/* one a group */
+	struct ext_group_desc *desc; /* one a group */
 	bool super_dirty;
 	bool desc_dirty;
-	bool backups_dirty;		/* write the copies too at the end */
-	bool is_marked;			/* the disk says "not checked": changes may go there */
+	bool backups_dirty; /* write the copies too at the end */
+	bool is_marked; /* the disk says "not checked": changes may go there */
 	bool used_backup;
-	bool make_resize_inode;		/* after pass 1 */
-	bool make_journal;		/* after the last pass: it was lost */
+	bool make_resize_inode; /* after pass 1 */
+	bool make_journal; /* after the last pass: it was lost */
 
 	/* pass 1 */
-	uint8_t *found;			/* blocks that somebody claims */
-	uint8_t *meta;			/* those that belong to the file system itself */
-	uint8_t *dup;			/* claimed more than once; NULL: none */
-	uint8_t *indirect;		/* claimed as an indirect block by some inode; NULL: none */
-	uint8_t *xattr;			/* attribute blocks; NULL: none */
-	bool restart;			/* what pass 1 counted is no longer so: it runs again */
+	uint8_t *found; /* blocks that somebody claims */
+	uint8_t *meta; /* those that belong to the file system itself */
+	uint8_t *dup; /* claimed more than once; NULL: none */
+	uint8_t *indirect; /* claimed as an indirect block by some inode; NULL: none */
+	uint8_t *xattr; /* attribute blocks; NULL: none */
+	bool restart; /* what pass 1 counted is no longer so: it runs again */
 	uint8_t *ino_used, *ino_dir, *ino_reg;
-	uint8_t *bad_tables;		/* bit a group: its inode table cannot be read or is to be made anew */
-	uint8_t *bad_block_bitmaps, *bad_inode_bitmaps;	/* bit a group: to be placed anew */
-	uint16_t *links;		/* as inodes say */
-	uint16_t *counted;		/* as directories say (pass 2 on) */
+	uint8_t *bad_tables; /* bit a group: its inode table cannot be read or is to be made anew */
+	uint8_t *bad_block_bitmaps, *bad_inode_bitmaps; /* bit a group: to be placed anew */
+	uint16_t *links; /* as inodes say */
+	uint16_t *counted; /* as directories say (pass 2 on) */
 	struct dir_info *dirs;
 	size_t nr_dirs, room_dirs;
 	struct dir_block *dir_blocks;
 	size_t nr_dir_blocks, room_dir_blocks;
-	struct xattr_refs *refs;	/* attribute blocks and who counts them */
+	struct xattr_refs *refs; /* attribute blocks and who counts them */
 	uint64_t nr_large_files;
 	uint64_t nr_bad_blocks;
-	inr_t lost_found;		/* 0: not known */
-	struct prefetch *ahead;		/* the thread that reads ahead of the present pass, or NULL */
-	uint8_t *piece, *piece2;	/* buffers of the present pass */
+	inr_t lost_found; /* 0: not known */
+	struct prefetch *ahead; /* the thread that reads ahead of the present pass, or NULL */
+	uint8_t *piece, *piece2; /* buffers of the present pass */
 
 	/* totals for the last line and -v */
 	uint64_t nr_files, nr_reg, nr_chr, nr_blk, nr_fifo, nr_sock, nr_link, nr_fast_link;
@@ -110,11 +110,11 @@ struct fsck {
 	/* problems */
 	const char *pass_name;
 	uint64_t nr_found, nr_repaired, nr_reported;
-	uint64_t nr_left;		/* in the present round */
+	uint64_t nr_left; /* in the present round */
 	unsigned progress_percent;
 	bool progress_shown;
 	volatile int cancelled;
-	double started, pass_started;	/* seconds */
+	double started, pass_started; /* seconds */
 
 	/* the way out of any depth */
 	jmp_buf stop;

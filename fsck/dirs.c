@@ -80,8 +80,8 @@ static fsblk_t get_indirect(struct fsck *f, struct ext_inode *inode, le32_t *slo
 }
 
 /* Sets the last slot of the path; indirect blocks are written bottom up by the recursion's return. */
-static bool set_path(struct fsck *f, struct ext_inode *inode, le32_t *slot, const unsigned *path, int left,
-		     fsblk_t block)
+static bool set_path(struct fsck *f, struct ext_inode *inode, le32_t *slot, const unsigned *path,
+		     int left, fsblk_t block)
 {
 	le32_t slots[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)];
 	fsblk_t indirect;

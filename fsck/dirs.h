@@ -25,7 +25,8 @@ inr_t dirs_lookup(struct fsck *f, inr_t dir, const char *name);
  * Adds an entry, in a new block if need be. A directory with an index loses it, as its leaves are not
  * looked for. 0, -ENOSPC, -EIO.
  */
-int dirs_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, uint8_t file_type) must_check;
+int dirs_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino,
+		   uint8_t file_type) must_check;
 
 /* Points the entry of that name to another inode. 0 or -ENOENT. */
 int dirs_set_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino) must_check;

@@ -14,27 +14,27 @@
 
 enum kind { KIND_LEAF, KIND_ROOT, KIND_NODE };
 
-#define SEEN_ONCE	1u
-#define SEEN_TWICE	2u
-#define IS_FIRST	4u	/* the first of its parent: its least hash is the parent's */
-#define IS_LAST		8u
+#define SEEN_ONCE  1u
+#define SEEN_TWICE 2u
+#define IS_FIRST   4u /* the first of its parent: its least hash is the parent's */
+#define IS_LAST    8u
 
-#define BLOCK_MASK	0x0fffffffu	/* of a number in the tree: the rest was meant for fill levels */
-#define DEPTH_MAX	3u
+#define BLOCK_MASK 0x0fffffffu /* of a number in the tree: the rest was meant for fill levels */
+#define DEPTH_MAX  3u
 
 struct index_block {
 	uint8_t kind;
 	uint8_t flags;
 	uint32_t parent;
-	uint32_t min_hash, max_hash;		/* of what it holds */
-	uint32_t range_min, range_max;		/* of what it may hold */
+	uint32_t min_hash, max_hash; /* of what it holds */
+	uint32_t range_min, range_max; /* of what it may hold */
 };
 
 struct index {
 	struct fsck *f;
 	inr_t ino;
 	uint32_t nr_blocks;
-	unsigned depth;		/* of leaves: 1 below the root */
+	unsigned depth; /* of leaves: 1 below the root */
 	unsigned hash_version;
 	uint32_t seed[4];
 	bool is_bad;
@@ -122,7 +122,8 @@ static void take_entry(struct index *x, uint32_t lblk, uint32_t block, uint32_t 
 	child->range_max = to;
 }
 
-static void take_entries(struct index *x, uint32_t lblk, const struct ext_dx_entry *entries, unsigned count)
+static void take_entries(struct index *x, uint32_t lblk, const struct ext_dx_entry *entries,
+			 unsigned count)
 {
 	uint32_t least = UINT32_MAX, most = 0, hash = 0, before;
 	unsigned i;
@@ -141,7 +142,8 @@ static void take_entries(struct index *x, uint32_t lblk, const struct ext_dx_ent
 			fault(x, HTREE_ORDER, lblk, 0);
 		least = min(least, hash);
 		most = max(most, hash);
-		take_entry(x, lblk, block, hash, is_last ? DIRHASH_EOF : le32_get(entries[i + 1].hash) & ~1u,
+		take_entry(x, lblk, block, hash,
+			   is_last ? DIRHASH_EOF : le32_get(entries[i + 1].hash) & ~1u,
 			   (uint8_t)((i == 0 ? IS_FIRST : 0) | (is_last ? IS_LAST : 0)));
 	}
 	x->blocks[lblk].min_hash = least;

@@ -123,7 +123,8 @@ static const char *reason_to_check(struct fsck *f, char *text, size_t size)
 	if (interval && lastcheck > f->now)
 		return "was last checked in the future";
 	if (interval && f->now - lastcheck >= interval) {
-		snprintf(text, size, "has gone %u days without being checked", (f->now - lastcheck) / DAY_S);
+		snprintf(text, size, "has gone %u days without being checked",
+			 (f->now - lastcheck) / DAY_S);
 		return text;
 	}
 	return NULL;
@@ -296,7 +297,8 @@ static void replay(struct fsck *f)
 	bool is_done;
 
 	if (f->store.undo)
-		fsck_stop(f, FSCK_ERROR, "its journal is to be replayed, which an undo file does not record; "
+		fsck_stop(f, FSCK_ERROR,
+			  "its journal is to be replayed, which an undo file does not record; "
 			  "run without --undo first");
 	if (!f->opt.json)
 		printf("%s: recovering journal\n", f->store.path);
@@ -389,8 +391,8 @@ static int apply_undo(const struct args *args)
 	err = undo_apply(args->undo_apply, f.store.fd, f.store.size_bytes, &nr_records);
 	store_close(&f.store);
 	if (err)
-		return complain(args->undo_apply, err == -EUCLEAN ? "is no undo file of this image"
-								   : strerror(-err));
+		return complain(args->undo_apply,
+				err == -EUCLEAN ? "is no undo file of this image" : strerror(-err));
 	printf("%s: %" PRIu64 " blocks written back\n", args->path, nr_records);
 	return FSCK_OK;
 }
@@ -404,18 +406,10 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	switch (args_parse(argc, argv, &args)) {
-	case ARGS_VERSION:
-		fprintf(stderr, "fsck.extant %s\n", EXTANT_VERSION);
-		break;
-	case ARGS_BAD:
-		status = args.status;
-		break;
-	case ARGS_APPLY_UNDO:
-		status = apply_undo(&args);
-		break;
-	case ARGS_GO:
-		status = run(&args);
-		break;
+	case ARGS_VERSION: fprintf(stderr, "fsck.extant %s\n", EXTANT_VERSION); break;
+	case ARGS_BAD: status = args.status; break;
+	case ARGS_APPLY_UNDO: status = apply_undo(&args); break;
+	case ARGS_GO: status = run(&args); break;
 	}
 	if (fflush(stdout) != 0)
 		status |= FSCK_ERROR;

@@ -11,14 +11,14 @@
 #include <sys/stat.h>
 
 #include "base/bitmap.h"
-#include "layout/group.h"
 #include "dirs.h"
+#include "layout/group.h"
 #include "tree.h"
 
 struct release {
 	struct fsck *f;
 	union inode_buf *buf;
-	uint64_t keep_blocks;	/* of the file, from its start */
+	uint64_t keep_blocks; /* of the file, from its start */
 	uint64_t nr_freed;
 	const char *fault;
 };
@@ -96,7 +96,8 @@ static enum tree_verdict release(struct tree_walk *w, uint32_t *pointer, unsigne
 	return TREE_SKIP;
 }
 
-static enum tree_verdict release_indirect(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
+static enum tree_verdict release_indirect(struct tree_walk *w, uint32_t *pointer, unsigned level,
+					  lblk_t lblk)
 {
 	struct release *r = w->arg;
 	le32_t slots[EXT_BLOCK_SIZE_MAX / sizeof(le32_t)];
@@ -201,7 +202,7 @@ static const char *release_one(struct fsck *f, inr_t ino, union inode_buf *buf)
 		if (!is_deleted)
 			clear_tail(f, &r, size);
 	}
-	le32_add(&buf->raw.blocks, (uint32_t)-(r.nr_freed << (f->geo.block_bits - SECTOR_SHIFT)));
+	le32_add(&buf->raw.blocks, (uint32_t) - (r.nr_freed << (f->geo.block_bits - SECTOR_SHIFT)));
 	if (is_deleted)
 		release_inode(f, ino, &buf->raw);
 	else
@@ -218,7 +219,7 @@ static void give_up(struct fsck *f)
 void orphans_release(struct fsck *f)
 {
 	inr_t ino = le32_get(f->super.last_orphan), next;
-	uint32_t left = f->geo.inodes_count;	/* a list that is longer goes round */
+	uint32_t left = f->geo.inodes_count; /* a list that is longer goes round */
 	union inode_buf buf;
 
 	if (!ino || !fsck_may_write(f))
@@ -226,12 +227,13 @@ void orphans_release(struct fsck *f)
 	f->super.last_orphan = le32_make(0);
 	f->super_dirty = true;
 	if (le16_get(f->super.state) & EXT_ERROR_FS || !descriptors_are_good(f))
-		return;		/* a list in a damaged file system is not to be believed; pass 1 finds them */
+		return; /* a list in a damaged file system is not to be believed; pass 1 finds them */
 	for (; ino && left; ino = next, left--) {
 		struct where w = {.ino = ino};
 		bool is_deleted;
 
-		if (ino < f->geo.first_ino || ino > f->geo.inodes_count || !fsck_read_inode(f, ino, &buf)) {
+		if (ino < f->geo.first_ino || ino > f->geo.inodes_count ||
+		    !fsck_read_inode(f, ino, &buf)) {
 			problem(f, left == f->geo.inodes_count ? ORPHAN_HEAD_BAD : ORPHAN_NEXT_BAD, w);
 			give_up(f);
 			return;

@@ -99,8 +99,8 @@ static void check_dtime(struct inode_check *c)
 		c->buf.raw.dtime = le32_make(links_of(c) ? 0 : c->f->now);
 		c->is_dirty = true;
 	}
-	if (!links_of(c) && c->ino >= c->f->geo.first_ino && !le32_get(c->buf.raw.dtime) && mode_of(c) &&
-	    tell(c, ZERO_DTIME)) {
+	if (!links_of(c) && c->ino >= c->f->geo.first_ino && !le32_get(c->buf.raw.dtime) &&
+	    mode_of(c) && tell(c, ZERO_DTIME)) {
 		c->buf.raw.dtime = le32_make(c->f->now);
 		c->is_dirty = true;
 	}
@@ -126,7 +126,8 @@ static void check_foreign_flags(struct inode_check *c)
 	if (has_flags(c, EXT_INLINE_DATA_FL) && c->ino >= c->f->geo.first_ino && tell(c, INLINE_SET))
 		drop_flags(c, EXT_INLINE_DATA_FL);
 	if (has_flags(c, EXT_EXTENTS_FL) && (links_of(c) || is_special) && tell(c, EXTENTS_SET)) {
-		if ((le32_get(c->buf.raw.block[0]) & 0xffff) == EXTENT_MAGIC && c->ino >= c->f->geo.first_ino)
+		if ((le32_get(c->buf.raw.block[0]) & 0xffff) == EXTENT_MAGIC &&
+		    c->ino >= c->f->geo.first_ino)
 			clear(c);
 		else
 			drop_flags(c, EXT_EXTENTS_FL);
@@ -294,21 +295,11 @@ static void check_type(struct inode_check *c)
 		bitmap_set(f->ino_reg, c->ino - 1);
 		f->nr_reg++;
 		break;
-	case S_IFLNK:
-		check_symlink(c);
-		break;
-	case S_IFCHR:
-		check_special(c, &f->nr_chr);
-		break;
-	case S_IFBLK:
-		check_special(c, &f->nr_blk);
-		break;
-	case S_IFIFO:
-		check_special(c, &f->nr_fifo);
-		break;
-	case S_IFSOCK:
-		check_special(c, &f->nr_sock);
-		break;
+	case S_IFLNK: check_symlink(c); break;
+	case S_IFCHR: check_special(c, &f->nr_chr); break;
+	case S_IFBLK: check_special(c, &f->nr_blk); break;
+	case S_IFIFO: check_special(c, &f->nr_fifo); break;
+	case S_IFSOCK: check_special(c, &f->nr_sock); break;
 	}
 }
 
@@ -382,14 +373,9 @@ static bool reserved_mode_is_good(const struct inode_check *c)
 static bool check_reserved(struct inode_check *c)
 {
 	switch (c->ino) {
-	case EXT_BAD_INO:
-		check_bad_list_inode(c);
-		return true;
-	case EXT_ROOT_INO:
-		check_root(c);
-		return c->is_cleared;
-	case EXT_JOURNAL_INO:
-		return check_journal_inode(c);
+	case EXT_BAD_INO: check_bad_list_inode(c); return true;
+	case EXT_ROOT_INO: check_root(c); return c->is_cleared;
+	case EXT_JOURNAL_INO: return check_journal_inode(c);
 	case EXT_USR_QUOTA_INO:
 	case EXT_GRP_QUOTA_INO:
 		use(c);
@@ -497,7 +483,8 @@ static void check_group(struct fsck *f, group_t g)
 
 		if (data > at) {
 			from = (uint32_t)((at - start) / geo->inode_size);
-			check_empty_reserved(f, first + from, (uint32_t)((data - at) / geo->inode_size));
+			check_empty_reserved(f, first + from,
+					     (uint32_t)((data - at) / geo->inode_size));
 			at = data;
 			continue;
 		}

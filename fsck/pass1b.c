@@ -17,12 +17,12 @@
 struct owner {
 	struct fsck *f;
 	inr_t ino;
-	bool is_asked, may_clone;	/* the question is put once an inode */
+	bool is_asked, may_clone; /* the question is put once an inode */
 	bool failed;
 };
 
 /* kept: some file has the block. kept_xattr: as its attribute block, which others may share. */
-#define kept_of(f)	 ((f)->piece)
+#define kept_of(f)       ((f)->piece)
 #define kept_xattr_of(f) ((f)->piece2)
 
 static bool is_dup(const struct fsck *f, fsblk_t block)
@@ -96,7 +96,8 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 }
 
 /* The list of bad blocks keeps the blocks that it is written in; the bad blocks themselves are metadata. */
-static enum tree_verdict visit_special(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
+static enum tree_verdict visit_special(struct tree_walk *w, uint32_t *pointer, unsigned level,
+				       lblk_t lblk)
 {
 	struct fsck *f = w->f;
 
@@ -153,7 +154,8 @@ static void check_inode(struct fsck *f, inr_t ino)
 	struct owner o = {.f = f, .ino = ino};
 	union inode_buf buf;
 
-	if (!fsck_read_inode(f, ino, &buf) || (!le16_get(buf.raw.links_count) && ino >= f->geo.first_ino))
+	if (!fsck_read_inode(f, ino, &buf) ||
+	    (!le16_get(buf.raw.links_count) && ino >= f->geo.first_ino))
 		return;
 	if (walk_owner(&o, &buf))
 		fsck_write_inode(f, ino, &buf);

@@ -14,13 +14,13 @@
 #include "base/bitmap.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "dirs.h"
 #include "index.h"
 #include "layout/dirblock.h"
-#include "dirs.h"
 #include "prefetch.h"
 
 #define REC_LEN_MIN 12u
-#define NAME_TABLE  1024u	/* more than twice the entries of the largest block */
+#define NAME_TABLE  1024u /* more than twice the entries of the largest block */
 
 struct dir_check {
 	struct fsck *f;
@@ -31,8 +31,8 @@ struct dir_check {
 	struct dir_block *at;
 	uint8_t *block;
 	bool is_dirty;
-	unsigned nth;			/* records seen in this block; block 0 begins with '.' and '..' */
-	uint16_t names[NAME_TABLE];	/* offset + 1 of each name seen in this block, by hash */
+	unsigned nth; /* records seen in this block; block 0 begins with '.' and '..' */
+	uint16_t names[NAME_TABLE]; /* offset + 1 of each name seen in this block, by hash */
 };
 
 static struct ext_dirent *record_at(struct dir_check *c, unsigned offset)
@@ -211,7 +211,7 @@ static void check_dotdot(struct dir_check *c, struct ext_dirent *d)
 	else if (name_of(d)[2] != '\0')
 		is_made = problem(c->f, DOTDOT_UNPADDED, w);
 	if (is_made)
-		make_dots(c, d, "..", EXT_ROOT_INO);	/* pass 3 knows the parent */
+		make_dots(c, d, "..", EXT_ROOT_INO); /* pass 3 knows the parent */
 	c->dir->dotdot = le32_get(d->inode);
 }
 
@@ -316,7 +316,8 @@ static bool name_is_new(struct dir_check *c, unsigned offset)
 	while (c->names[slot]) {
 		struct ext_dirent *other = record_at(c, c->names[slot] - 1u);
 
-		if (other->name_len == d->name_len && memcmp(name_of(other), name_of(d), d->name_len) == 0)
+		if (other->name_len == d->name_len &&
+		    memcmp(name_of(other), name_of(d), d->name_len) == 0)
 			return false;
 		slot = (slot + 1) % NAME_TABLE;
 	}
@@ -329,12 +330,14 @@ static void rename_duplicate(struct dir_check *c, unsigned offset)
 {
 	struct ext_dirent *d = record_at(c, offset);
 	unsigned room = min(rec_len_of(d) - (unsigned)sizeof(*d), EXT_NAME_LEN);
-	unsigned keep = d->name_len + 3u <= room ? d->name_len : d->name_len > 3u ? d->name_len - 3u : 0;
+	unsigned keep = d->name_len + 3u <= room ? d->name_len
+			: d->name_len > 3u       ? d->name_len - 3u
+						 : 0;
 	unsigned n;
 
 	c->is_dirty = true;
 	index_spoil(c->index);
-	if (room < 4) {		/* never: a record has room for four bytes of name */
+	if (room < 4) { /* never: a record has room for four bytes of name */
 		remove_entry(c, d);
 		return;
 	}
@@ -398,11 +401,13 @@ static void check_records(struct dir_check *c)
 	for (c->nth = 0; offset < size; c->nth++) {
 		d = record_at(c, offset);
 		if (size - offset < REC_LEN_MIN || !record_is_possible(c, d, offset)) {
-			struct where w = {.ino = c->ino, .block = c->at->block, .lblk = c->at->lblk,
+			struct where w = {.ino = c->ino,
+					  .block = c->at->block,
+					  .lblk = c->at->lblk,
 					  .num = offset};
 
 			if (!problem(c->f, DIRENT_CORRUPT, w))
-				return;		/* nothing behind it can be believed */
+				return; /* nothing behind it can be believed */
 			offset = salvage(c, prev, offset);
 			c->nth--;
 			continue;

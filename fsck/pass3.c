@@ -13,9 +13,9 @@
 
 #include "alloc.h"
 #include "base/bitmap.h"
+#include "dirs.h"
 #include "layout/dirblock.h"
 #include "layout/inode.h"
-#include "dirs.h"
 
 static void add_count(struct fsck *f, inr_t ino, int by)
 {
@@ -51,8 +51,8 @@ static bool make_dir(struct fsck *f, inr_t ino, inr_t parent, unsigned mode)
 	bitmap_clear(f->ino_reg, ino - 1);
 	f->links[ino - 1] = 2;
 	f->counted[ino - 1] = 0;
-	add_count(f, ino, 1);		/* its '.' */
-	add_count(f, parent, 1);	/* its '..' */
+	add_count(f, ino, 1); /* its '.' */
+	add_count(f, parent, 1); /* its '..' */
 	return true;
 }
 
@@ -158,7 +158,7 @@ bool pass3_reconnect(struct fsck *f, inr_t ino)
 static void set_dotdot(struct fsck *f, struct dir_info *dir, inr_t parent)
 {
 	if (dirs_set_entry(f, dir->ino, "..", parent))
-		return;		/* pass 2 left no '..' because it was told to */
+		return; /* pass 2 left no '..' because it was told to */
 	if (inode_nr_is_user(&f->geo, dir->dotdot) && bitmap_test(f->ino_used, dir->dotdot - 1))
 		add_count(f, dir->dotdot, -1);
 	add_count(f, parent, 1);
@@ -238,7 +238,7 @@ void pass3(struct fsck *f)
 	if (f->restart)
 		return;
 	done = fsck_inode_map(f);
-	f->piece = done;	/* freed by fsck_forget() when the check ends in the middle */
+	f->piece = done; /* freed by fsck_forget() when the check ends in the middle */
 	seen = fsck_inode_map(f);
 	f->piece2 = seen;
 	bitmap_set(done, EXT_ROOT_INO - 1);

@@ -19,9 +19,9 @@ enum which { BLOCKS, INODES };
 struct bitmap_kind {
 	enum which which;
 	enum problem_code differs, padding;
-	const uint8_t *map;	/* the truth */
+	const uint8_t *map; /* the truth */
 	uint32_t per_group;
-	uint64_t first;		/* number of bit 0: first_data_block, or inode 1 */
+	uint64_t first; /* number of bit 0: first_data_block, or inode 1 */
 };
 
 struct differences {
@@ -86,8 +86,8 @@ static void add_range(struct differences *d, char sign, uint64_t from, uint64_t 
 					  (unsigned long long)from, (unsigned long long)to);
 }
 
-static void collect(struct differences *d, const struct bitmap_kind *k, uint64_t base, const uint8_t *truth,
-		    const uint8_t *disk, uint32_t count)
+static void collect(struct differences *d, const struct bitmap_kind *k, uint64_t base,
+		    const uint8_t *truth, const uint8_t *disk, uint32_t count)
 {
 	uint32_t i = 0, start;
 
@@ -163,7 +163,8 @@ static void check_bitmaps(struct fsck *f, const struct bitmap_kind *k)
 
 /* ---- totals ---- */
 
-static void check_count(struct fsck *f, group_t g, le16_t *field, uint64_t should, enum problem_code code)
+static void check_count(struct fsck *f, group_t g, le16_t *field, uint64_t should,
+			enum problem_code code)
 {
 	struct where w = {.group = g, .num = le16_get(*field), .num2 = should};
 
@@ -197,7 +198,8 @@ static void check_total(struct fsck *f, le32_t *field, uint64_t should, enum pro
 	f->super_dirty = true;
 }
 
-static void check_totals(struct fsck *f, const struct bitmap_kind *blocks, const struct bitmap_kind *inodes)
+static void check_totals(struct fsck *f, const struct bitmap_kind *blocks,
+			 const struct bitmap_kind *inodes)
 {
 	uint64_t free_blocks = 0, free_inodes = 0;
 	group_t g;

@@ -10,17 +10,17 @@
 #include "base/lock.h"
 #include "base/mem.h"
 
-#define WINDOW_GROUPS     8u	/* inode tables ahead */
-#define WINDOW_DIR_BLOCKS 2048u	/* directory blocks ahead */
-#define STEP_DIR_BLOCKS   128u	/* blocks looked at together to find runs */
+#define WINDOW_GROUPS     8u /* inode tables ahead */
+#define WINDOW_DIR_BLOCKS 2048u /* directory blocks ahead */
+#define STEP_DIR_BLOCKS   128u /* blocks looked at together to find runs */
 
 struct prefetch {
 	struct fsck *f;
 	struct thread *thread;
 	struct mutex lock;
 	struct cond moved;
-	uint64_t reached;	/* [lock] */
-	bool is_over;		/* [lock] */
+	uint64_t reached; /* [lock] */
+	bool is_over; /* [lock] */
 };
 
 /* Waits until at is inside the window; false: it is over. */

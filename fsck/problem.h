@@ -178,15 +178,15 @@ enum problem_code {
 
 /* What a row's text speaks of; fill what it names, the rest stays zero. */
 struct where {
-	inr_t ino;		/* %i */
-	inr_t dir;		/* %d */
-	fsblk_t block;		/* %b */
-	lblk_t lblk;		/* %l; for indirect blocks the first block of the file below them */
-	group_t group;		/* %g */
-	uint64_t num, num2;	/* %n %m */
-	unsigned level;		/* %k: what kind of block of a file: 0 data, 1 to 3 indirect */
-	const char *str;	/* %s */
-	const char *name;	/* %e: the name of an entry, quoted, with name_len */
+	inr_t ino; /* %i */
+	inr_t dir; /* %d */
+	fsblk_t block; /* %b */
+	lblk_t lblk; /* %l; for indirect blocks the first block of the file below them */
+	group_t group; /* %g */
+	uint64_t num, num2; /* %n %m */
+	unsigned level; /* %k: what kind of block of a file: 0 data, 1 to 3 indirect */
+	const char *str; /* %s */
+	const char *name; /* %e: the name of an entry, quoted, with name_len */
 	unsigned name_len;
 };
 

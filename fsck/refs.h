@@ -14,12 +14,12 @@ struct xattr_refs;
 
 struct xattr_ref {
 	fsblk_t block;
-	uint32_t claimed;	/* as the block says */
+	uint32_t claimed; /* as the block says */
 	uint32_t counted;
 };
 
 struct xattr_refs *refs_create(void) must_check;
-void refs_destroy(struct xattr_refs *r);	/* NULL is harmless */
+void refs_destroy(struct xattr_refs *r); /* NULL is harmless */
 /* The entry of a block, or NULL. */
 struct xattr_ref *refs_find(const struct xattr_refs *r, fsblk_t block);
 /* A new entry that counts one; NULL: no memory. */

@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "block/disk.h"
+#include "dirs.h"
 #include "journal/journal.h"
 #include "layout/feature.h"
-#include "dirs.h"
 
 struct extents {
 	struct journal_extent *list;
@@ -33,7 +32,8 @@ static int add_block(struct extents *x, uint32_t log_block, fsblk_t block)
 		x->list = grown;
 		x->room = x->room * 2 + 16;
 	}
-	x->list[x->count++] = (struct journal_extent){.log_block = log_block, .count = 1, .block = block};
+	x->list[x->count++] =
+		(struct journal_extent){.log_block = log_block, .count = 1, .block = block};
 	return 0;
 }
 
@@ -46,7 +46,8 @@ static bool find_extents(struct fsck *f, struct extents *x)
 
 	if (!inode_nr_is_valid(&f->geo, ino) || !fsck_read_inode(f, ino, &buf))
 		return false;
-	blocks = (le32_get(buf.raw.size) | (uint64_t)le32_get(buf.raw.size_high) << 32) >> f->geo.block_bits;
+	blocks = (le32_get(buf.raw.size) | (uint64_t)le32_get(buf.raw.size_high) << 32) >>
+		 f->geo.block_bits;
 	if (!blocks || blocks > f->geo.blocks_count)
 		return false;
 	for (n = 0; n < blocks; n++) {

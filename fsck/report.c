@@ -19,9 +19,9 @@ void report_start(struct fsck *f)
 	f->started = f->pass_started = seconds_now();
 	if (!f->opt.debug || f->opt.json)
 		return;
-	printf("%s: %u groups of %u blocks and %u inodes, blocks of %u bytes, inodes of %u\n", f->store.path,
-	       f->geo.groups_count, f->geo.blocks_per_group, f->geo.inodes_per_group, f->geo.block_size,
-	       f->geo.inode_size);
+	printf("%s: %u groups of %u blocks and %u inodes, blocks of %u bytes, inodes of %u\n",
+	       f->store.path, f->geo.groups_count, f->geo.blocks_per_group, f->geo.inodes_per_group,
+	       f->geo.block_size, f->geo.inode_size);
 }
 
 void report_clean(const struct fsck *f)
@@ -55,7 +55,8 @@ static void report_counts(const struct fsck *f)
 	printf("%12" PRIu64 " non-contiguous files\n", f->nr_fragmented);
 	printf("%12" PRIu64 " non-contiguous directories\n", f->nr_fragmented_dirs);
 	printf("%12" PRIu64 " inodes with indirect, %" PRIu64 " with double, %" PRIu64
-	       " with triple indirect blocks\n", f->nr_ind, f->nr_dind, f->nr_tind);
+	       " with triple indirect blocks\n",
+	       f->nr_ind, f->nr_dind, f->nr_tind);
 	printf("%12" PRIu64 " blocks used (%.2f%%, out of %" PRIu64 ")\n", f->used_blocks,
 	       100.0 * (double)f->used_blocks / (double)f->geo.blocks_count, f->geo.blocks_count);
 	printf("%12" PRIu64 " bad blocks\n\n", f->nr_bad_blocks);
@@ -65,7 +66,8 @@ static void report_counts(const struct fsck *f)
 	printf("%12" PRIu64 " block devices\n", f->nr_blk);
 	printf("%12" PRIu64 " fifos\n", f->nr_fifo);
 	printf("%12" PRIu64 " additional links\n", f->nr_names_more);
-	printf("%12" PRIu64 " symbolic links (%" PRIu64 " in the inode)\n", f->nr_link, f->nr_fast_link);
+	printf("%12" PRIu64 " symbolic links (%" PRIu64 " in the inode)\n", f->nr_link,
+	       f->nr_fast_link);
 	printf("%12" PRIu64 " sockets\n", f->nr_sock);
 }
 
@@ -85,7 +87,8 @@ void report_totals(struct fsck *f)
 	if (f->opt.verbose)
 		report_counts(f);
 	else
-		printf("%s: %" PRIu64 "/%u files (%.1f%% non-contiguous), %" PRIu64 "/%" PRIu64 " blocks\n",
+		printf("%s: %" PRIu64 "/%u files (%.1f%% non-contiguous), %" PRIu64 "/%" PRIu64
+		       " blocks\n",
 		       f->store.path, f->used_inodes, f->geo.inodes_count, fragmented, f->used_blocks,
 		       f->geo.blocks_count);
 	if (f->opt.timing)

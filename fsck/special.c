@@ -7,10 +7,10 @@
 
 #include "alloc.h"
 #include "base/bitmap.h"
+#include "dirs.h"
 #include "journal/format.h"
 #include "layout/feature.h"
 #include "layout/super.h"
-#include "dirs.h"
 #include "tree.h"
 
 /* ---- resize inode ---- */
@@ -150,7 +150,8 @@ static uint32_t nr_copies(const struct fsck *f)
 	uint32_t nr = 0;
 	group_t g;
 
-	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count; g = super_next_group(&f->geo, g))
+	for (g = super_next_group(&f->geo, 0); g < f->geo.groups_count;
+	     g = super_next_group(&f->geo, g))
 		nr++;
 	return nr;
 }
@@ -169,7 +170,7 @@ void special_make_resize_inode(struct fsck *f)
 	f->make_resize_inode = false;
 	block = alloc_block(f, geo->first_data_block);
 	if (!block)
-		return;		/* the next round asks again */
+		return; /* the next round asks again */
 	for (nth = 0; nth < geo->reserved_gdt_blocks; nth++) {
 		write_indirect(f, nth);
 		dind[dind_slot(f, nth)] = le32_make((uint32_t)reserved_block(f, 0, nth));
@@ -182,7 +183,8 @@ void special_make_resize_inode(struct fsck *f)
 	buf.raw.atime = buf.raw.ctime = buf.raw.mtime = le32_make(f->now);
 	/* As mke2fs has it: everything that the double indirect block could reach. */
 	size = (EXT_NDIR_BLOCKS + (uint64_t)geo->addr_per_block +
-		(uint64_t)geo->addr_per_block * geo->addr_per_block) << geo->block_bits;
+		(uint64_t)geo->addr_per_block * geo->addr_per_block)
+	       << geo->block_bits;
 	buf.raw.size = le32_make((uint32_t)size);
 	buf.raw.size_high = le32_make((uint32_t)(size >> 32));
 	buf.raw.blocks = le32_make((1 + geo->reserved_gdt_blocks * (1 + nr_copies(f)))
@@ -199,11 +201,12 @@ bool special_needs_recovery(const struct fsck *f)
 	return super_has_incompat(&f->super, EXT_INCOMPAT_RECOVER);
 }
 
-#define JOURNAL_INCOMPAT_KNOWN                                                        \
+#define JOURNAL_INCOMPAT_KNOWN                                                              \
 	(JOURNAL_INCOMPAT_REVOKE | JOURNAL_INCOMPAT_64BIT | JOURNAL_INCOMPAT_ASYNC_COMMIT | \
 	 JOURNAL_INCOMPAT_CSUM_V2 | JOURNAL_INCOMPAT_CSUM_V3 | JOURNAL_INCOMPAT_FAST_COMMIT)
 
-static enum tree_verdict count_log_block(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
+static enum tree_verdict count_log_block(struct tree_walk *w, uint32_t *pointer, unsigned level,
+					 lblk_t lblk)
 {
 	uint32_t *next = w->arg;
 
@@ -288,7 +291,8 @@ static void drop_journal(struct fsck *f)
 }
 
 /* Why the block cannot be the log's superblock; NULL: it can. */
-static const char *journal_super_fault(const struct fsck *f, const struct journal_super *js, uint32_t blocks)
+static const char *journal_super_fault(const struct fsck *f, const struct journal_super *js,
+				       uint32_t blocks)
 {
 	uint32_t type = be32_get(js->header.blocktype);
 
@@ -341,7 +345,7 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 		memset(bytes, 0, f->geo.block_size);
 		make_journal_super(f, claimed_blocks(f, raw), js);
 		fsck_write_block(f, block, bytes);
-		drop_recover_flag(f);	/* what was in the log cannot be found any more */
+		drop_recover_flag(f); /* what was in the log cannot be found any more */
 		return;
 	}
 	if (be32_get(js->header.blocktype) == JOURNAL_SUPERBLOCK_V2 &&
@@ -440,7 +444,8 @@ void special_check_journal(struct fsck *f)
 		check_without_journal(f);
 	else if (!le32_get(f->super.journal_inum) && names_external_journal(&f->super) &&
 		 !usual_inode_is_journal(f))
-		fsck_stop(f, FSCK_ERROR, "its journal lies on another disk, which cannot be checked here");
+		fsck_stop(f, FSCK_ERROR,
+			  "its journal lies on another disk, which cannot be checked here");
 	else
 		check_journal_inode(f);
 }
@@ -454,8 +459,8 @@ static uint32_t usual_journal_blocks(fsblk_t blocks)
 		fsblk_t below;
 		uint32_t blocks;
 	} sizes[] = {
-		{2048, 0}, {32768, 1024}, {262144, 4096}, {524288, 8192}, {4194304, 16384},
-		{8388608, 32768}, {16777216, 65536}, {33554432, 131072},
+		{2048, 0},        {32768, 1024},    {262144, 4096},    {524288, 8192},
+		{4194304, 16384}, {8388608, 32768}, {16777216, 65536}, {33554432, 131072},
 	};
 	unsigned i;
 
@@ -505,7 +510,7 @@ void special_make_journal(struct fsck *f)
 	make_journal_super(f, blocks, (void *)bytes);
 	for (n = 0; n < blocks; n++) {
 		if (!dirs_add_block(f, EXT_JOURNAL_INO, n, bytes))
-			return;		/* the next round finds it too short, and drops it again */
+			return; /* the next round finds it too short, and drops it again */
 		memset(bytes, 0, sizeof(struct journal_super));
 	}
 	backup_journal_inode(f);

@@ -19,8 +19,9 @@
 #include "base/mem.h"
 #include "undo.h"
 
-#define HELD_BYTES_MAX (8u << 20) /* then they are written: memory stays bounded however much is repaired */
-#define HELD_BUCKETS   256
+#define HELD_BYTES_MAX \
+	(8u << 20) /* then they are written: memory stays bounded however much is repaired */
+#define HELD_BUCKETS 256
 
 struct held {
 	struct hash_node node;
@@ -71,7 +72,8 @@ static void drop_held(struct store *s)
 {
 	struct held *h, *next;
 
-	list_for_each_safe(h, next, &s->order, link) {
+	list_for_each_safe(h, next, &s->order, link)
+	{
 		hash_remove(&s->held, &h->node);
 		list_del(&h->link);
 		mem_free(h);
@@ -195,7 +197,7 @@ int store_write(struct store *s, fsblk_t block, const void *buf)
 {
 	struct held *h = find_held(s, block);
 
-	must(s->is_writable);	/* S2 */
+	must(s->is_writable); /* S2 */
 	if (h) {
 		memcpy(h->bytes, buf, s->block_size);
 		return 0;
@@ -251,7 +253,7 @@ int store_write_new(struct store *s, fsblk_t block, const void *buf)
 	struct held *h = find_held(s, block);
 	int err;
 
-	must(s->is_writable);	/* S2 */
+	must(s->is_writable); /* S2 */
 	if (h)
 		memcpy(h->bytes, buf, s->block_size);
 	err = record_undo(s, block);
@@ -269,7 +271,7 @@ static int write_held(struct store *s)
 	struct held *h;
 	int err = 0;
 
-	list_for_each(h, &s->order, link) {
+	list_for_each (h, &s->order, link) {
 		if (err)
 			break;
 		err = write_all(s, h->block << s->block_bits, h->bytes, s->block_size);
@@ -286,14 +288,14 @@ int store_flush(struct store *s)
 	if (!s->is_writable || (s->nr_held == 0 && !s->has_new))
 		return 0;
 	if (s->has_new)
-		err = sync_image(s);		/* what the held blocks may point to is durable */
-	list_for_each(h, &s->order, link) {
+		err = sync_image(s); /* what the held blocks may point to is durable */
+	list_for_each (h, &s->order, link) {
 		if (err)
 			break;
 		err = record_undo(s, h->block);
 	}
 	if (!err && s->undo)
-		err = undo_sync(s->undo);	/* S3 */
+		err = undo_sync(s->undo); /* S3 */
 	if (!err)
 		err = write_held(s);
 	if (!err)
@@ -321,13 +323,15 @@ uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end)
 
 void store_discard(struct store *s, fsblk_t block, uint64_t count)
 {
-	must(s->is_writable);	/* S2 */
-	ignore(fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(block << s->block_bits),
-			 (off_t)(count << s->block_bits)), "it only saves room");
+	must(s->is_writable); /* S2 */
+	ignore(fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(block << s->block_bits), (off_t)(count << s->block_bits)),
+	       "it only saves room");
 }
 
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count)
 {
 	ignore(posix_fadvise(s->fd, (off_t)(block << s->block_bits), (off_t)(count << s->block_bits),
-			     POSIX_FADV_WILLNEED), "a hint");
+			     POSIX_FADV_WILLNEED),
+	       "a hint");
 }

@@ -28,14 +28,14 @@ struct store {
 	bool is_writable;
 	bool is_device;
 	uint64_t size_bytes;
-	struct undo *undo;	/* NULL: nothing is recorded; the caller's */
+	struct undo *undo; /* NULL: nothing is recorded; the caller's */
 	/* changing */
 	unsigned block_size;
 	unsigned block_bits;
-	struct hash held;	/* of struct held, by block */
-	struct list order;	/* the same, first held first */
+	struct hash held; /* of struct held, by block */
+	struct list order; /* the same, first held first */
 	size_t nr_held;
-	bool has_new;		/* blocks that nobody points to yet were written and are not durable */
+	bool has_new; /* blocks that nobody points to yet were written and are not durable */
 	uint64_t bytes_read, bytes_written;
 };
 

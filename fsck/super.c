@@ -18,7 +18,7 @@
 #include "layout/group.h"
 #include "layout/super.h"
 
-#define DAY_S 86400u
+#define DAY_S     86400u
 #define WHY_BYTES 192
 
 /* ---- the superblock ---- */
@@ -81,7 +81,7 @@ static const unsigned block_sizes[] = {1024, 2048, 4096};
 static const group_t copy_groups[] = {1, 3, 5, 7, 9, 25, 27, 49};
 
 #define SCAN_PIECE_BYTES (1u << 20)
-#define SCAN_BYTES_MAX	 (4ull << 30)	/* copies of larger groups lie before that */
+#define SCAN_BYTES_MAX   (4ull << 30) /* copies of larger groups lie before that */
 
 /* Is it a copy that lies where it says that it lies? Another image inside a file does not. */
 static bool take_scanned(struct fsck *f, const uint8_t *bytes, uint64_t offset)
@@ -94,8 +94,8 @@ static bool take_scanned(struct fsck *f, const uint8_t *bytes, uint64_t offset)
 	memcpy(&super, bytes, sizeof(super));
 	g = le16_get(super.block_group_nr);
 	if (!super_has_magic(&super) || g == 0 ||
-	    super_check(&super, f->store.size_bytes, &geo, why, sizeof(why)) ||
-	    g >= geo.groups_count || super_location(&geo, g) != offset)
+	    super_check(&super, f->store.size_bytes, &geo, why, sizeof(why)) || g >= geo.groups_count ||
+	    super_location(&geo, g) != offset)
 		return false;
 	f->super = super;
 	f->geo = geo;
@@ -165,7 +165,8 @@ static void find_given(struct fsck *f)
  */
 static bool copy_disowns_features(struct fsck *f, const struct ext_super *primary, fsblk_t *ret_block)
 {
-	return find_copy(f, ret_block) && memcmp(f->super.uuid, primary->uuid, sizeof(primary->uuid)) == 0;
+	return find_copy(f, ret_block) &&
+	       memcmp(f->super.uuid, primary->uuid, sizeof(primary->uuid)) == 0;
 }
 
 static void find_primary_or_copy(struct fsck *f)
@@ -181,13 +182,16 @@ static void find_primary_or_copy(struct fsck *f)
 		if (!copy_disowns_features(f, &primary, &block))
 			fsck_stop(f, FSCK_ERROR, why);
 	} else if (!find_copy(f, &block)) {
-		snprintf(text, sizeof(text), "%s; no copy of the superblock was found either. "
-			 "If this is an ext2 or ext3 file system, -b BLOCK names a copy", why);
+		snprintf(text, sizeof(text),
+			 "%s; no copy of the superblock was found either. "
+			 "If this is an ext2 or ext3 file system, -b BLOCK names a copy",
+			 why);
 		fsck_stop(f, FSCK_ERROR, text);
 	}
 	problem(f, SUPER_UNUSABLE, (struct where){.str = why});
 	if (!problem(f, SUPER_FROM_BACKUP, (struct where){.block = block}) && f->opt.mode != MODE_NO)
-		fsck_stop(f, FSCK_UNCORRECTED | FSCK_ERROR, "there is no other superblock to go on with");
+		fsck_stop(f, FSCK_UNCORRECTED | FSCK_ERROR,
+			  "there is no other superblock to go on with");
 }
 
 void super_find(struct fsck *f)
@@ -242,7 +246,8 @@ static bool take_desc_copy(struct fsck *f, group_t g, const char *why)
 		if (!read_desc_copy(f, c, g, &copy, &block) || !places_differ(&copy, &f->desc[g]) ||
 		    group_desc_check(&f->geo, g, &copy, copy_why, sizeof(copy_why)))
 			continue;
-		if (problem(f, DESC_FROM_BACKUP, (struct where){.group = g, .block = block, .str = why})) {
+		if (problem(f, DESC_FROM_BACKUP,
+			    (struct where){.group = g, .block = block, .str = why})) {
 			f->desc[g].block_bitmap = copy.block_bitmap;
 			f->desc[g].inode_bitmap = copy.inode_bitmap;
 			f->desc[g].inode_table = copy.inode_table;
@@ -304,8 +309,8 @@ static void check_desc(struct fsck *f, group_t g)
 	if ((le16_get(d->flags) & (EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT) ||
 	     le16_get(d->itable_unused)) &&
 	    problem(f, DESC_UNINIT, (struct where){.group = g})) {
-		d->flags = le16_make((uint16_t)(le16_get(d->flags) &
-						~(EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT)));
+		d->flags = le16_make(
+			(uint16_t)(le16_get(d->flags) & ~(EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT)));
 		d->itable_unused = le16_make(0);
 		f->desc_dirty = true;
 	}
@@ -326,7 +331,8 @@ void super_read_descriptors(struct fsck *f)
 	f->bad_inode_bitmaps = fsck_alloc(f, maps);
 	for (g = 0; g < f->geo.groups_count; g++) {
 		if (g % f->geo.desc_per_block == 0)
-			fsck_read_block(f, group_desc_location(&f->geo, group_desc_block(&f->geo, g)), block);
+			fsck_read_block(f, group_desc_location(&f->geo, group_desc_block(&f->geo, g)),
+					block);
 		memcpy(&f->desc[g], block + group_desc_offset(&f->geo, g), sizeof(f->desc[g]));
 	}
 }
@@ -372,8 +378,8 @@ void super_forget_descriptors(struct fsck *f)
 /* Extra bytes of inodes that the superblock asks for: 0, or at least the length and the checksum. */
 static bool extra_isize_is_possible(const struct fsck *f, unsigned extra)
 {
-	return extra == 0 || (extra >= 4 && extra % 4 == 0 &&
-			      extra <= f->geo.inode_size - EXT_GOOD_OLD_INODE_SIZE);
+	return extra == 0 ||
+	       (extra >= 4 && extra % 4 == 0 && extra <= f->geo.inode_size - EXT_GOOD_OLD_INODE_SIZE);
 }
 
 static void check_extra_isize(struct fsck *f, le16_t *field)
@@ -429,7 +435,8 @@ static void check_quota_fields(struct fsck *f)
 {
 	struct ext_super *s = &f->super;
 
-	if ((le32_get(s->usr_quota_inum) || le32_get(s->grp_quota_inum) || le32_get(s->prj_quota_inum)) &&
+	if ((le32_get(s->usr_quota_inum) || le32_get(s->grp_quota_inum) ||
+	     le32_get(s->prj_quota_inum)) &&
 	    problem(f, SUPER_QUOTA, (struct where){0})) {
 		s->usr_quota_inum = s->grp_quota_inum = s->prj_quota_inum = le32_make(0);
 		f->super_dirty = true;
@@ -473,16 +480,17 @@ void super_check_fields(struct fsck *f)
 	group_t g;
 
 	if (le32_get(s->r_blocks_count) > f->geo.blocks_count / 2 &&
-	    problem(f, SUPER_RESERVED_TOO_MANY, (struct where){.num = le32_get(s->r_blocks_count),
-							       .num2 = f->geo.blocks_count})) {
+	    problem(f, SUPER_RESERVED_TOO_MANY,
+		    (struct where){.num = le32_get(s->r_blocks_count), .num2 = f->geo.blocks_count})) {
 		s->r_blocks_count = le32_make((uint32_t)(f->geo.blocks_count / 20));
 		f->super_dirty = true;
 	}
 	if ((le32_get(s->free_blocks_count) > f->geo.blocks_count ||
 	     le32_get(s->free_inodes_count) > f->geo.inodes_count) &&
-	    problem(f, SUPER_FREE_IMPOSSIBLE, (struct where){.num = le32_get(s->free_blocks_count),
-							     .num2 = le32_get(s->free_inodes_count)}))
-		f->super_dirty = true;	/* pass 5 counts them */
+	    problem(f, SUPER_FREE_IMPOSSIBLE,
+		    (struct where){.num = le32_get(s->free_blocks_count),
+				   .num2 = le32_get(s->free_inodes_count)}))
+		f->super_dirty = true; /* pass 5 counts them */
 	if (s->log_groups_per_flex > 31 &&
 	    problem(f, SUPER_FLEX, (struct where){.num = s->log_groups_per_flex})) {
 		s->log_groups_per_flex = 0;
@@ -582,8 +590,8 @@ static void write_copies(struct fsck *f)
 	for (g = 1; g < f->geo.groups_count; g++) {
 		head = group_head(&f->geo, g);
 		copy.block_group_nr = le16_make((uint16_t)g);
-		if (head.has_super && store_write_bytes(&f->store, super_location(&f->geo, g), &copy,
-							sizeof(copy)))
+		if (head.has_super &&
+		    store_write_bytes(&f->store, super_location(&f->geo, g), &copy, sizeof(copy)))
 			fsck_fail(f, "writing a copy of the superblock", -EIO);
 		for (i = 0; i < head.gdt_blocks; i++)
 			write_desc_block(f, head.gdt + i, head.gdt_index + i);
@@ -601,7 +609,7 @@ void super_write(struct fsck *f, uint16_t state)
 		write_descriptors(f);
 	if (f->backups_dirty)
 		write_copies(f);
-	fsck_flush(f);		/* the superblock calls valid only what is durable */
+	fsck_flush(f); /* the superblock calls valid only what is durable */
 	f->super.state = le16_make(state);
 	f->super.wtime = le32_make(f->now);
 	f->super.wtime_hi = 0;

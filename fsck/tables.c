@@ -87,7 +87,8 @@ static void zero_run(struct fsck *f, fsblk_t first, uint32_t count)
 }
 
 /* A zeroed run in group g for what; false: no room. */
-static bool place(struct fsck *f, group_t g, uint32_t count, const char *what, uint8_t *bad, le32_t *field)
+static bool place(struct fsck *f, group_t g, uint32_t count, const char *what, uint8_t *bad,
+		  le32_t *field)
 {
 	fsblk_t first;
 

@@ -67,8 +67,8 @@ void tree_walk(struct tree_walk *w, struct ext_inode *inode)
 	for (level = 1; level <= 3; level++) {
 		uint64_t span = (uint64_t)1 << (geo->addr_bits * level);
 
-		w->inode_changed |= walk_slots(w, &inode->block[EXT_NDIR_BLOCKS + level - 1], 1, level,
-					       lblk, span);
+		w->inode_changed |=
+			walk_slots(w, &inode->block[EXT_NDIR_BLOCKS + level - 1], 1, level, lblk, span);
 		lblk += span;
 	}
 }

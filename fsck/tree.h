@@ -15,8 +15,8 @@
 #include "context.h"
 
 enum tree_verdict {
-	TREE_GO,	/* below an indirect block: go on there */
-	TREE_SKIP,	/* not below this one */
+	TREE_GO, /* below an indirect block: go on there */
+	TREE_SKIP, /* not below this one */
 	TREE_STOP,
 };
 

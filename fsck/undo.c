@@ -25,7 +25,7 @@ struct undo_header {
 struct undo_entry {
 	le64_t offset;
 	le32_t len;
-	le32_t sum;	/* CRC32 of offset, len and the bytes */
+	le32_t sum; /* CRC32 of offset, len and the bytes */
 };
 
 #define ENTRY_BYTES_MAX 65536u

@@ -19,7 +19,7 @@ struct undo;
 
 /* Makes a new file; -EEXIST if there is one, because an older record must not be lost. */
 int undo_create(const char *path, uint64_t image_bytes, struct undo **ret) must_check;
-void undo_close(struct undo *u);	/* NULL is harmless */
+void undo_close(struct undo *u); /* NULL is harmless */
 int undo_record(struct undo *u, uint64_t offset, const void *old, uint32_t len) must_check;
 int undo_sync(struct undo *u) must_check;
 

@@ -108,7 +108,8 @@ static void check_times(struct inode_check *c)
 {
 	struct ext_inode *raw = &c->buf.raw;
 
-	if (le16_get(raw->extra_isize) + EXT_GOOD_OLD_INODE_SIZE < offsetof(struct ext_inode, version_hi))
+	if (le16_get(raw->extra_isize) + EXT_GOOD_OLD_INODE_SIZE <
+	    offsetof(struct ext_inode, version_hi))
 		return;
 	if (!has_old_encoding(raw->atime, raw->atime_extra) &&
 	    !has_old_encoding(raw->ctime, raw->ctime_extra) &&
@@ -132,7 +133,7 @@ void xattrs_check_inode(struct inode_check *c)
 		return;
 	check_extra_isize(c);
 	if (le16_get(c->buf.raw.extra_isize) + sizeof(le32_t) >= room)
-		return;		/* no room for attributes */
+		return; /* no room for attributes */
 	check_attributes(c);
 	check_times(c);
 }
@@ -163,7 +164,7 @@ static bool check_new_block(struct inode_check *c, fsblk_t block)
 	}
 	if (!refs_add(f->refs, block, le32_get(header->refcount)))
 		fsck_fail(f, "memory", -ENOMEM);
-	blocks_claim(f, block);
+	claim_block(f, block);
 	bitmap_set(f->xattr, block_bit(f, block));
 	return true;
 }
@@ -203,8 +204,9 @@ void xattrs_check_counts(struct fsck *f)
 
 	for (n = 0; f->refs && (ref = refs_nth(f->refs, n)); n++) {
 		if (ref->claimed == ref->counted ||
-		    !problem(f, XATTR_REFCOUNT, (struct where){.block = ref->block, .num = ref->claimed,
-							       .num2 = ref->counted}))
+		    !problem(f, XATTR_REFCOUNT,
+			     (struct where){
+				     .block = ref->block, .num = ref->claimed, .num2 = ref->counted}))
 			continue;
 		fsck_read_block(f, ref->block, bytes);
 		header->refcount = le32_make(ref->counted);

@@ -7,7 +7,7 @@
 #ifndef FSCK_XATTRS_H
 #define FSCK_XATTRS_H
 
-#include "blocks.h"
+#include "claims.h"
 
 /* The attributes behind extra_isize, and extra_isize itself. */
 void xattrs_check_inode(struct inode_check *c);
