@@ -50,16 +50,18 @@ symbols()
 		table("cache", 3, "block base")
 		table("lab", 4, "sched drivers block base")
 		table("journal", 4, "cache block base")
+		table("lab", 4, "sched drivers block base")
 		table("vfs", 4, "cache base")
 		table("ext", 5, "vfs journal cache layout base")
 		table("fuse", 5, "vfs base")
 		table("fsck", 5, "journal cache layout base")
 		table("mkfs", 5, "layout base")
 		table("daemon", 6, "fuse ext vfs journal cache layout block base")
+		table("ctl", 7, "daemon lab fuse ext vfs journal cache layout block base")
 		# What the table allows to one file only.
 		also["fsck/main.c", "drivers"] = also["fsck/main.c", "sched"] = also["fsck/main.c", "block"] = 1
 		also["mkfs/populate.c", "vfs"] = also["mkfs/populate.c", "ext"] = 1
-		also["src/daemon/wiring.c", "drivers"] = also["src/daemon/wiring.c", "sched"] = 1
+		also["src/daemon/disks.c", "drivers"] = also["src/daemon/disks.c", "sched"] = 1
 	}
 
 	function room(path) { sub(/^(src|include)\//, "", path); sub(/\/.*/, "", path); return path }
