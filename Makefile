@@ -122,6 +122,11 @@ $(BUILD)/tools/semantics: $(call obj,tests/mount/semantics.c tests/harness/runne
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
+CRASH_SRC := $(wildcard tests/crash/*.c)
+$(BUILD)/tests/crash: $(call obj,$(CRASH_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 ## deps: install the Debian packages that are missing (nothing, without network, when all are there)
 DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 deps:
@@ -143,6 +148,15 @@ unit: $(UNIT)
 fs: $(BUILD)/tests/fs
 	$(BUILD)/tests/fs
 
+## crash: states that a power cut can leave, tried for some minutes; and planted faults found
+crash: $(BUILD)/tests/crash
+	$(BUILD)/tests/crash -P
+	BUILD=$(BUILD) tests/crash/short.sh
+
+## crash-full: all sequences of two operations and more, for hours (resumable: tests/crash/CRASH.md)
+crash-full: $(BUILD)/tests/crash
+	BUILD=$(BUILD) tests/crash/full.sh
+
 programs: $(BIN) $(TOOLS) $(UNIT) $(BUILD)/tests/fs
 
 # The check build has its own directory, so that `make` and `make check` do not undo each other.
@@ -151,13 +165,14 @@ CHECK_MAKE = $(MAKE) $(JOBS) --no-print-directory BUILD=$(CHECK) DEBUG=1
 # Scripts that need the programs only (mkfs against mke2fs), and those that mount. The quick ones
 # go into `make check`.
 MKFS_SH  := $(filter-out tests/mkfs/lib.sh,$(wildcard tests/mkfs/*.sh))
+FSCK_SH  := $(wildcard tests/fsck/run.sh tests/fsck/options.sh)
 MOUNT_SH := $(filter-out tests/mount/lib.sh,$(wildcard tests/mount/*.sh))
 QUICK_SH := $(filter %/smoke.sh %/exit.sh %/semantics.sh,$(MOUNT_SH))
 
-## check: unit, fs, mkfs and quick mount tests of the check build; the last line is the total
+## check: unit, fs, mkfs, fsck and quick mount tests of the check build; the last line is the total
 check: deps
 	+@$(CHECK_MAKE) programs
-	@BUILD=$(CHECK) QUICK=1 tests/harness/check.sh $(UNIT_ROOMS:%=$(CHECK)/tests/unit-%) $(CHECK)/tests/fs $(MKFS_SH) $(QUICK_SH)
+	@BUILD=$(CHECK) QUICK=1 tests/harness/check.sh $(UNIT_ROOMS:%=$(CHECK)/tests/unit-%) $(CHECK)/tests/fs $(MKFS_SH) $(FSCK_SH:%="bash %") $(QUICK_SH)
 
 ## check-mount: every test that mounts through the kernel (tests/mount)
 check-mount: deps
@@ -248,7 +263,7 @@ help:
 	@awk '/^## /{ sub(/^## /, ""); at = index($$0, ": "); \
 		printf "%-14s %s\n", substr($$0, 1, at - 1), substr($$0, at + 2) }' Makefile
 
-.PHONY: all deps demo tools unit fs programs check check-mount check-full asan ubsan tsan tsa tidy \
+.PHONY: all deps demo tools unit fs crash crash-full programs check check-mount check-full asan ubsan tsan tsa tidy \
 	headers format format-check map sizes bench install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
