@@ -39,6 +39,10 @@ struct ext_mount_config {
 int ext_mount(const struct ext_mount_config *config, const struct super_config *super_config,
 	      struct super **ret_sb, char *why, size_t why_size) must_check;
 
+/* The journal's counters, or NULL when there is none. */
+struct journal_stats;
+const struct journal_stats *ext_journal_stats(struct super *sb);
+
 /* How the mount fares: whether damage was found since (the first finding in text, if any). */
 bool ext_has_errors(struct super *sb, char *text, size_t text_size);
 

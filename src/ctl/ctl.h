@@ -11,5 +11,12 @@
 #define CTL_USAGE 2
 
 int ctl_lab(int argc, char **argv);
+int ctl_recover(int argc, char **argv);
+int ctl_sched(int argc, char **argv);
+int ctl_stat(int argc, char **argv);
+int ctl_sync(int argc, char **argv);
+int ctl_top(int argc, char **argv);
+int ctl_trace(int argc, char **argv);
+int ctl_umount(int argc, char **argv);
 
 #endif

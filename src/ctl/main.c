@@ -11,6 +11,13 @@ static const struct subcommand {
 	int (*run)(int argc, char **argv);
 } subcommands[] = {
 	{"lab", "lab [--json] [--svg FILE] [--seed N] [NAME...]   measured tables on a simulated disk", ctl_lab},
+	{"stat", "stat DIR          counters of a running mount", ctl_stat},
+	{"top", "top DIR [SECONDS [ROUNDS]]   the same as rates", ctl_top},
+	{"trace", "trace DIR         the last events in its rooms", ctl_trace},
+	{"sched", "sched DIR NAME    go over to another I/O scheduler", ctl_sched},
+	{"sync", "sync DIR          make everything durable", ctl_sync},
+	{"umount", "umount DIR        unmount, and return when the image is whole", ctl_umount},
+	{"recover", "recover IMAGE     replay the journal of an image and free its orphans", ctl_recover},
 };
 
 static void print_help(FILE *to)

@@ -108,6 +108,7 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 
 	if (err)
 		return err;
+	d.image = d.top;
 	snprintf(clause, sizeof(clause), "out of memory");
 	err = add_part(&d, image, options, clock, clause, sizeof(clause));
 	if (!err && (options->has_cow || options->cow_path))
@@ -126,6 +127,21 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 int disks_add_scratch(struct disks *disks, const char *image, struct clock *clock, char *why, size_t why_size)
 {
 	return add_cow(disks, image, NULL, clock, why, why_size);
+}
+
+int disks_set_scheduler(struct disks *disks, const char *name, char *why, size_t why_size)
+{
+	const struct elevator_ops *ops = sched_find(name);
+	int err;
+
+	if (!ops) {
+		snprintf(why, why_size, "\"%s\" is none of %s", name, SCHED_NAMES);
+		return -EINVAL;
+	}
+	err = disk_set_elevator(disks->image, ops);
+	if (err)
+		snprintf(why, why_size, "the scheduler stays as it is: %s", strerror(-err));
+	return err;
 }
 
 void disks_close(struct disks *disks)

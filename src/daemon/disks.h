@@ -22,6 +22,7 @@ struct recordlog;
 
 struct disks {
 	struct disk *top;
+	struct disk *image;		/* the lowest: its queue has the scheduler */
 	struct recordlog *log;		/* -o record=; NULL: none */
 };
 
@@ -30,6 +31,8 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 	       char *why, size_t why_size) must_check;
 /* Puts a cow in memory on top: what is written from now on is forgotten at the end. */
 int disks_add_scratch(struct disks *disks, const char *image, struct clock *clock, char *why, size_t why_size) must_check;
+/* -EINVAL: there is none of this name; why lists those there are. */
+int disks_set_scheduler(struct disks *disks, const char *name, char *why, size_t why_size) must_check;
 void disks_close(struct disks *disks);
 /* Names the partitions, when the disk has any, for a message; else text is empty. */
 void disks_describe_partitions(struct disk *disk, char *text, size_t size);

@@ -11,6 +11,7 @@
 #include "background.h"
 #include "base/log.h"
 #include "command.h"
+#include "control.h"
 #include "fuse/session.h"
 #include "wiring.h"
 
@@ -20,6 +21,7 @@ struct daemon {
 	const struct command *command;
 	struct background background;
 	struct stack *stack;
+	struct control *control;
 };
 
 /* The session takes these from a descriptor; threads made from here on inherit the mask. */
@@ -40,6 +42,7 @@ static void on_serving(void *arg)
 {
 	struct daemon *d = arg;
 
+	d->control = control_start(d->stack, d->command->mountpoint);
 	background_serving(&d->background);
 	log_notice("%s mounted on %s%s", d->command->image, d->command->mountpoint,
 		   atomic_load(&stack_super(d->stack)->is_read_only) ? " read-only" : "");
@@ -119,7 +122,9 @@ static enum mount_status run(struct daemon *d)
 		return STATUS_FAILED;
 	}
 	err = mount_and_serve(d, why, sizeof(why));
+	control_stop(d->control);
 	close_err = stack_close(d->stack);
+	control_finish(d->control, !err && !close_err);
 	if (err)
 		background_failed(&d->background, STATUS_FAILED, why);
 	if (close_err)

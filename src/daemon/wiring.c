@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "cache/cache.h"
 #include "disks.h"
 #include "ext/super.h"
+#include "journal/journal.h"
 #include "layout/super.h"
 
 #define CACHE_BYTES_DEFAULT_MAX (256ull << 20)
@@ -249,45 +251,109 @@ int stack_close(struct stack *stack)
 	return err;
 }
 
-/* ---- counters ---- */
+/* ---- while it is mounted ---- */
 
-static void report_disk(const struct disk *disk)
+static void print_counter(FILE *to, const char *name, uint64_t value)
 {
-	const struct disk_stats *s = disk_stats(disk);
-
-	log_notice("disk: %" PRIu64 " reads (%" PRIu64 " bytes), %" PRIu64 " writes (%" PRIu64 " bytes), %" PRIu64
-		   " flushes, %" PRIu64 " errors", counter_get(&s->ios[BIO_READ]), counter_get(&s->bytes[BIO_READ]),
-		   counter_get(&s->ios[BIO_WRITE]), counter_get(&s->bytes[BIO_WRITE]),
-		   counter_get(&s->ios[BIO_FLUSH]), counter_get(&s->errors));
-	log_notice("disk: %" PRIu64 " merges, %" PRIu64 " splits, %" PRIu64 " by the waiting thread itself, %" PRIu64
-		   " waits at the bound, depth %u (most %u)", counter_get(&s->merges), counter_get(&s->splits),
-		   counter_get(&s->direct), counter_get(&s->backpressure_waits), atomic_load(&s->depth_now),
-		   atomic_load(&s->depth_most));
-	log_notice("disk: waits %" PRIu64 " ns (99%% below %" PRIu64 "), service %" PRIu64
-		   " ns (99%% below %" PRIu64 ")",
-		   histogram_mean(&s->wait_ns), histogram_quantile(&s->wait_ns, 990),
-		   histogram_mean(&s->service_ns), histogram_quantile(&s->service_ns, 990));
+	fprintf(to, "%s %" PRIu64 "\n", name, value);
 }
 
-static void report_cache(const struct page_cache *cache)
+#define PRINT(room, stats, name) print_counter(to, room "." #name, counter_get(&(stats)->name))
+
+static void print_disk(const struct disk *disk, FILE *to)
+{
+	static const char *const kinds[] = {"read", "write", "flush", "discard"};
+	const struct disk_stats *s = disk_stats(disk);
+
+	for (size_t i = 0; i < array_size(kinds); i++)
+		fprintf(to, "disk.%s_requests %" PRIu64 "\ndisk.%s_bytes %" PRIu64 "\n", kinds[i],
+			counter_get(&s->ios[i]), kinds[i], counter_get(&s->bytes[i]));
+	PRINT("disk", s, errors);
+	PRINT("disk", s, merges);
+	PRINT("disk", s, splits);
+	PRINT("disk", s, direct);
+	PRINT("disk", s, backpressure_waits);
+	print_counter(to, "disk.depth", atomic_load(&s->depth_now));
+	print_counter(to, "disk.depth_most", atomic_load(&s->depth_most));
+	print_counter(to, "disk.wait_ns_mean", histogram_mean(&s->wait_ns));
+	print_counter(to, "disk.wait_ns_99", histogram_quantile(&s->wait_ns, 990));
+	print_counter(to, "disk.service_ns_mean", histogram_mean(&s->service_ns));
+	print_counter(to, "disk.service_ns_99", histogram_quantile(&s->service_ns, 990));
+}
+
+static void print_cache(const struct page_cache *cache, FILE *to)
 {
 	const struct page_cache_stats *s = page_cache_stats(cache);
 
-	log_notice("cache: %" PRIu64 " pages, %" PRIu64 " dirty, %" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64
-		   " reclaimed", page_cache_nr_pages(cache), page_cache_nr_dirty(cache), counter_get(&s->hits),
-		   counter_get(&s->misses), counter_get(&s->reclaimed));
-	log_notice("cache: %" PRIu64 " pages read, %" PRIu64 " written in %" PRIu64 " runs, %" PRIu64
-		   " throttle waits, %" PRIu64 " reclaim waits", counter_get(&s->pages_read),
-		   counter_get(&s->pages_written), counter_get(&s->writeback_runs), counter_get(&s->throttle_waits),
-		   counter_get(&s->reclaim_waits));
+	print_counter(to, "cache.pages", page_cache_nr_pages(cache));
+	print_counter(to, "cache.dirty", page_cache_nr_dirty(cache));
+	PRINT("cache", s, hits);
+	PRINT("cache", s, misses);
+	PRINT("cache", s, pages_read);
+	PRINT("cache", s, pages_written);
+	PRINT("cache", s, writeback_runs);
+	PRINT("cache", s, reclaimed);
+	PRINT("cache", s, activated);
+	PRINT("cache", s, deactivated);
+	PRINT("cache", s, throttle_waits);
+	PRINT("cache", s, reclaim_waits);
+	PRINT("cache", s, bytes_copied_in);
+	PRINT("cache", s, bytes_copied_out);
 }
 
-void stack_report(struct stack *stack)
+static void print_journal(const struct journal_stats *s, FILE *to)
 {
+	PRINT("journal", s, handles);
+	PRINT("journal", s, commits);
+	PRINT("journal", s, commits_by_age);
+	PRINT("journal", s, commits_by_sync);
+	PRINT("journal", s, blocks_logged);
+	PRINT("journal", s, revokes);
+	PRINT("journal", s, checkpoints);
+	PRINT("journal", s, tail_updates);
+	PRINT("journal", s, flushes);
+	PRINT("journal", s, waits_locked);
+	PRINT("journal", s, waits_size);
+	PRINT("journal", s, waits_space);
+}
+
+void stack_print_counters(struct stack *stack, FILE *to)
+{
+	const struct journal_stats *journal = ext_journal_stats(stack->sb);
 	char damage[256] = "";
 
-	report_disk(stack->disks.top);
-	report_cache(stack->cache);
+	print_disk(stack->disks.top, to);
+	print_cache(stack->cache, to);
+	if (journal)
+		print_journal(journal, to);
 	if (ext_has_errors(stack->sb, damage, sizeof(damage)))
-		log_notice("damage was found: %s", damage);
+		fprintf(to, "damage %s\n", damage);
+}
+
+int stack_set_scheduler(struct stack *stack, const char *name, char *why, size_t why_size)
+{
+	return disks_set_scheduler(&stack->disks, name, why, why_size);
+}
+
+int stack_sync(struct stack *stack)
+{
+	return super_sync(stack->sb);
+}
+
+/* The counters, line by line, to wherever messages go. */
+void stack_report(struct stack *stack)
+{
+	char *text = NULL, *rest, *line;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return;
+	stack_print_counters(stack, f);
+	fclose(f);
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_notice("%s", line);
+	free(text);
 }

@@ -9,6 +9,8 @@
 #ifndef DAEMON_WIRING_H
 #define DAEMON_WIRING_H
 
+#include <stdio.h>
+
 #include "base/types.h"
 #include "config.h"
 
@@ -26,7 +28,12 @@ struct super *stack_super(struct stack *stack);
 uint32_t stack_time_gran_ns(const struct stack *stack);
 /* Everything durable and marked clean, then freed; the lock goes last. The first error. */
 int stack_close(struct stack *stack) must_check;
-/* Counters of all rooms, one line each, to the log. */
+/* Counters of all rooms, one "room.name value" a line. Any thread. */
+void stack_print_counters(struct stack *stack, FILE *to);
+int stack_set_scheduler(struct stack *stack, const char *name, char *why, size_t why_size) must_check;
+/* Everything durable. */
+int stack_sync(struct stack *stack) must_check;
+/* The counters to the log. */
 void stack_report(struct stack *stack);
 
 #endif

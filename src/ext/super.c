@@ -407,6 +407,13 @@ static int ext_statfs(struct super *sb, struct statfs_info *ret)
 	return 0;
 }
 
+const struct journal_stats *ext_journal_stats(struct super *sb)
+{
+	const struct journal *j = ext_of_super(sb)->journal;
+
+	return j ? journal_stats(j) : NULL;
+}
+
 /* Everything but the disk and the cache, which are the mounter's. */
 static void teardown(struct ext *fs)
 {

@@ -1,0 +1,231 @@
+/*
+ * extantctl's questions to a running mount, over its control socket.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/options.h"
+#include "base/types.h"
+#include "ctl.h"
+#include "daemon/control_name.h"
+#include "fuse/mountinfo.h"
+
+#define COUNTERS_MAX 128u
+#define TOP_SECONDS_DEFAULT 1u
+
+static bool is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+/* A stream to the daemon of the mount at dir, or NULL with the reason told. */
+static FILE *connect_to(const char *dir)
+{
+	struct sockaddr_un address;
+	unsigned major, minor;
+	char path[PATH_MAX];
+	socklen_t len;
+	int fd;
+
+	/* realpath() asks the mount itself; its parent would do, but a mount that serves answers. */
+	if (!realpath(dir, path)) {
+		fprintf(stderr, "extantctl: %s: %s\n", dir, strerror(errno));
+		return NULL;
+	}
+	if (mountinfo_device(path, &major, &minor) != 0) {
+		fprintf(stderr, "extantctl: %s: nothing is mounted there\n", dir);
+		return NULL;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	len = control_address(major, minor, &address);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, len) != 0 || !is_trusted(fd)) {
+		fprintf(stderr, "extantctl: %s: no extant of yours answers for this mount\n", dir);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	return fdopen(fd, "r+");
+}
+
+/* The stream behind the first line of the answer, or NULL with the error told. */
+static FILE *ask(const char *dir, const char *command, const char *word)
+{
+	FILE *daemon = connect_to(dir);
+	char line[CONTROL_LINE_BYTES_MAX * 2];
+
+	if (!daemon)
+		return NULL;
+	fprintf(daemon, "%s%s%s\n", command, *word ? " " : "", word);
+	fflush(daemon);
+	if (fgets(line, sizeof(line), daemon) && strcmp(line, "ok\n") == 0)
+		return daemon;
+	fprintf(stderr, "extantctl: %s: %s", dir, strncmp(line, "error: ", 7) == 0 ? line + 7 : "no answer\n");
+	fclose(daemon);
+	return NULL;
+}
+
+static void copy_rest(FILE *from)
+{
+	char line[512];
+
+	while (fgets(line, sizeof(line), from))
+		fputs(line, stdout);
+}
+
+static int simple(int argc, char **argv, const char *word)
+{
+	FILE *daemon;
+
+	(void)argc;
+	daemon = ask(argv[1], argv[0], word);
+	if (!daemon)
+		return CTL_FAILED;
+	copy_rest(daemon);
+	fclose(daemon);
+	return 0;
+}
+
+static int usage(const char *text)
+{
+	fprintf(stderr, "usage: extantctl %s\n", text);
+	return CTL_USAGE;
+}
+
+int ctl_stat(int argc, char **argv)
+{
+	return argc == 2 ? simple(argc, argv, "") : usage("stat DIR");
+}
+
+int ctl_trace(int argc, char **argv)
+{
+	return argc == 2 ? simple(argc, argv, "") : usage("trace DIR");
+}
+
+int ctl_sync(int argc, char **argv)
+{
+	return argc == 2 ? simple(argc, argv, "") : usage("sync DIR");
+}
+
+int ctl_sched(int argc, char **argv)
+{
+	return argc == 3 ? simple(argc, argv, argv[2]) : usage("sched DIR noop|sstf|scan|cscan|deadline");
+}
+
+/* ---- top: what changes from second to second ---- */
+
+struct sample {
+	unsigned nr;
+	struct {
+		char name[64];
+		unsigned long long value;
+	} counters[COUNTERS_MAX];
+};
+
+static bool take_sample(const char *dir, struct sample *s)
+{
+	FILE *daemon = ask(dir, "stat", "");
+	char line[512];
+
+	s->nr = 0;
+	if (!daemon)
+		return false;
+	while (s->nr < COUNTERS_MAX && fgets(line, sizeof(line), daemon))
+		if (sscanf(line, "%63s %llu", s->counters[s->nr].name, &s->counters[s->nr].value) == 2)
+			s->nr++;
+	fclose(daemon);
+	return true;
+}
+
+static void print_rates(const struct sample *before, const struct sample *now, unsigned seconds)
+{
+	if (isatty(STDOUT_FILENO))
+		printf("\033[H\033[2J");
+	printf("%-28s %16s %12s\n", "", "now", "a second");
+	for (unsigned i = 0; i < now->nr && i < before->nr; i++) {
+		unsigned long long a = before->counters[i].value, b = now->counters[i].value;
+
+		if (b || a)
+			printf("%-28s %16llu %12llu\n", now->counters[i].name, b, b > a ? (b - a) / seconds : 0);
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
+int ctl_top(int argc, char **argv)
+{
+	static struct sample samples[2];
+	uint64_t seconds = TOP_SECONDS_DEFAULT, rounds = 0;
+	unsigned turn = 0;
+
+	if (argc < 2 || argc > 4 || (argc > 2 && (parse_u64(argv[2], &seconds) || !seconds)) ||
+	    (argc > 3 && parse_u64(argv[3], &rounds)))
+		return usage("top DIR [SECONDS [ROUNDS]]");
+	if (!take_sample(argv[1], &samples[turn]))
+		return CTL_FAILED;
+	for (uint64_t i = 0; rounds == 0 || i < rounds; i++) {
+		sleep((unsigned)seconds);
+		turn = !turn;
+		if (!take_sample(argv[1], &samples[turn]))
+			return CTL_FAILED;
+		print_rates(&samples[!turn], &samples[turn], (unsigned)seconds);
+	}
+	return 0;
+}
+
+/* ---- umount: and wait until the image is whole ---- */
+
+static int run_fusermount(const char *dir)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execlp("fusermount3", "fusermount3", "-u", dir, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+static int unmount(const char *dir)
+{
+	if (geteuid() != 0)
+		return run_fusermount(dir);
+	if (umount2(dir, 0) == 0)
+		return 0;
+	fprintf(stderr, "extantctl: %s: %s\n", dir, strerror(errno));
+	return -1;
+}
+
+int ctl_umount(int argc, char **argv)
+{
+	char line[64] = "";
+	FILE *daemon;
+
+	if (argc != 2)
+		return usage("umount DIR");
+	daemon = ask(argv[1], "wait", "");
+	if (!daemon)
+		return CTL_FAILED;
+	if (unmount(argv[1]) != 0) {
+		fclose(daemon);
+		return CTL_FAILED;
+	}
+	if (!fgets(line, sizeof(line), daemon) || strcmp(line, "clean\n") != 0) {
+		fprintf(stderr, "extantctl: %s: the daemon could not write everything; run fsck\n", argv[1]);
+		fclose(daemon);
+		return CTL_FAILED;
+	}
+	fclose(daemon);
+	return 0;
+}
