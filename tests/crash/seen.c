@@ -1,0 +1,60 @@
+/* A set of 64-bit hashes: open addressing, doubled when half full. */
+#include <stdlib.h>
+
+#include "crash/lab.h"
+#include "crash/need.h"
+
+struct seen {
+	uint64_t *slots;	/* 0: empty */
+	size_t nr, size;
+};
+
+#define SLOTS_AT_FIRST ((size_t)1 << 16)
+
+struct seen *seen_create(void)
+{
+	struct seen *s = need_memory(calloc(1, sizeof(*s)));
+
+	s->size = SLOTS_AT_FIRST;
+	s->slots = need_memory(calloc(s->size, sizeof(s->slots[0])));
+	return s;
+}
+
+void seen_destroy(struct seen *s)
+{
+	free(s->slots);
+	free(s);
+}
+
+static bool put(struct seen *s, uint64_t hash)
+{
+	size_t at = hash & (s->size - 1);
+
+	while (s->slots[at]) {
+		if (s->slots[at] == hash)
+			return false;
+		at = (at + 1) & (s->size - 1);
+	}
+	s->slots[at] = hash;
+	s->nr++;
+	return true;
+}
+
+static void grow(struct seen *s)
+{
+	struct seen larger = {.size = s->size * 2};
+
+	larger.slots = need_memory(calloc(larger.size, sizeof(larger.slots[0])));
+	for (size_t i = 0; i < s->size; i++)
+		if (s->slots[i])
+			put(&larger, s->slots[i]);
+	free(s->slots);
+	*s = larger;
+}
+
+bool seen_add(struct seen *s, uint64_t hash)
+{
+	if (s->nr * 2 >= s->size)
+		grow(s);
+	return put(s, hash ? hash : 1);
+}
