@@ -20,6 +20,7 @@
 #define CACHE_BUFFER_H
 
 #include "cache/mapping.h"
+#include "cache/readahead.h"
 
 /* A buffer is a page of the disk's own mapping: index and block are the same number. */
 struct buffer {
@@ -38,10 +39,21 @@ int buffer_read(struct buffer_cache *bc, fsblk_t block, struct buffer **ret_buff
 /* The buffer of a block whose old content is of no interest: perhaps not uptodate, not locked. */
 int buffer_get(struct buffer_cache *bc, fsblk_t block, struct buffer **ret_buffer) must_check;
 /*
- * Starts reading `nr` blocks that will be wanted soon; errors are found by who wants them. Does
- * nothing when there is no page to be had at once.
+ * Starts reading `nr` blocks that will be wanted soon; errors are found by who wants them. Blocks
+ * that are cached cost a lookup; without a page at hand the rest is left.
  */
 void buffer_read_ahead(struct buffer_cache *bc, fsblk_t block, uint32_t nr);
+/* The same for blocks anywhere. Sorts them. */
+void buffer_read_ahead_list(struct buffer_cache *bc, fsblk_t *blocks, uint32_t nr);
+/*
+ * As buffer_read(), for somebody who often goes through blocks in order: who does so according to ra
+ * finds the next blocks of [range->first, range->end) read. For tables, such as the inodes'.
+ */
+struct buffer_range {
+	fsblk_t first, end;
+};
+int buffer_read_in_order(struct buffer_cache *bc, struct readahead_state *ra, fsblk_t block,
+			 const struct buffer_range *range, struct buffer **ret_buffer) must_check;
 /* The buffer if it is cached and uptodate, else NULL. */
 struct buffer *buffer_find(struct buffer_cache *bc, fsblk_t block) must_check;
 void buffer_put(struct buffer *b);			/* NULL is harmless */

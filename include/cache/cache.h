@@ -28,23 +28,33 @@ struct page_cache_config {
 	unsigned background_percent;	/* the flusher starts beyond it; default 10 */
 	uint32_t dirty_expire_ms;	/* older dirty pages are written; default 5000 */
 	uint32_t flush_interval_ms;	/* how often the flusher looks; default 1000; 0: never by itself */
+	/* The largest read-ahead window; default 8 MiB, at most 1/16 of the cache; below a block: none. */
+	uint64_t readahead_bytes_max;
 	struct clock *clock;
 	struct workqueue *work;		/* the flusher's thread, or inline in tests */
 };
 
 #define PAGE_CACHE_BYTES_MIN (4u << 20)
 
+/* What each means is told in CACHE.md section 9; page_cache_report() gives all of them by name. */
 struct page_cache_stats {
 	counter_t hits, misses;
-	counter_t pages_read, pages_written, writeback_runs;
+	counter_t pages_read, pages_written;
+	counter_t read_runs, writeback_runs;	/* bios */
+	counter_t ahead_windows, ahead_pages;
+	counter_t ahead_used, ahead_early, ahead_late, ahead_wasted;
 	counter_t reclaimed, activated, deactivated;
-	counter_t throttle_waits, reclaim_waits;
-	counter_t bytes_copied_in, bytes_copied_out;
+	counter_t refaults, refaults_activated;
+	counter_t throttle_waits, throttle_ns, reclaim_waits;
+	counter_t bytes_copied_in, bytes_copied_out, bytes_lent;
 };
 
 int page_cache_create(const struct page_cache_config *config, struct page_cache **ret_cache) must_check;
 void page_cache_destroy(struct page_cache *cache);	/* all mappings must be done */
 const struct page_cache_stats *page_cache_stats(const struct page_cache *cache);
+/* Calls for each number there is to know of the cache now, in the order of CACHE.md section 9. */
+void page_cache_report(const struct page_cache *cache,
+		       void (*line)(void *arg, const char *name, uint64_t value), void *arg);
 uint64_t page_cache_nr_pages(const struct page_cache *cache);
 uint64_t page_cache_nr_dirty(const struct page_cache *cache);
 /* The largest number of pages one caller should keep locked at once, so that all can go on. */

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "cache/mapping.h"
+#include "cache/readahead.h"
 
 /*
  * What a read found: memory of the cache itself, so that the reply needs no second copy. Pages
@@ -37,11 +38,12 @@ struct filemap_view {
 
 /*
  * Bytes [pos, pos + len) cut at size_bytes (the file's). Holes and pages not cached are read. The
- * view is valid also on error, then empty. len must not exceed FILEMAP_READ_MAX.
+ * view is valid also on error, then empty. len must not exceed FILEMAP_READ_MAX. ra is what the
+ * reader's open file remembers; what it will want next may be read ahead. NULL: nothing is.
  */
 #define FILEMAP_READ_MAX (1u << 20)
 int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_bytes,
-		 struct filemap_view *view) must_check;
+		 struct readahead_state *ra, struct filemap_view *view) must_check;
 void filemap_view_done(struct filemap_view *view);
 
 /*

@@ -41,7 +41,9 @@ struct mapping_write {
 struct mapping_ops {
 	/*
 	 * Finds out where `nr` consecutive pages from pages[0] on lie and fills page->block (0: a
-	 * hole). The pages are locked and not uptodate. The cache does the reading itself.
+	 * hole). The pages are locked and not uptodate. The cache does the reading itself. Returns
+	 * 0, or how many it filled: then it is asked again for the others, which gives the cache the
+	 * time to begin with these. To be done before a part of the map must be read from disk.
 	 */
 	int (*map_read)(struct mapping *m, struct page **pages, uint32_t nr);
 	/*

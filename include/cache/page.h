@@ -35,6 +35,7 @@ enum page_flags {
 	PAGE_NEW = 1u << 9,		/* its block was allocated for the write under way */
 	PAGE_PINNED = 1u << 10,		/* the owner forbids writing it home (journal) */
 	PAGE_CHECKED = 1u << 11,	/* the owner's gate passed these bytes since they were read */
+	PAGE_PREFETCHED = 1u << 12,	/* read ahead, and nobody has asked for it yet */
 };
 
 struct mapping;

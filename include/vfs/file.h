@@ -20,6 +20,7 @@ struct file {
 	int flags;			/* O_* of open */
 	struct cred cred;
 	uint32_t error_seen;		/* mapping_error_since() */
+	struct readahead_state ra;
 };
 
 int file_open(struct inode *inode, int flags, const struct cred *cred, struct file **ret_file) must_check;

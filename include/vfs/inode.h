@@ -31,6 +31,7 @@ struct super;
 struct inode;
 struct file;
 struct filemap_view;
+struct readahead_state;
 
 struct name {
 	const char *text;	/* not terminated */
@@ -146,7 +147,9 @@ struct inode_ops {
 
 /* Bytes. inode->lock is held: shared for read, readdir, seek; exclusive for write and fallocate. */
 struct file_ops {
-	int (*read)(struct inode *inode, uint64_t pos, size_t len, struct filemap_view *view);
+	/* ra: what the open file remembers of its reads. */
+	int (*read)(struct inode *inode, uint64_t pos, size_t len, struct readahead_state *ra,
+		    struct filemap_view *view);
 	ssize_t (*write)(struct inode *inode, uint64_t pos, const void *from, size_t len, const struct cred *cred);
 	/* Makes data (and with !datasync all metadata) durable. Lock not held. */
 	int (*fsync)(struct inode *inode, bool datasync);

@@ -7,11 +7,10 @@
  * same block sleep for the lock and find it uptodate.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cache/buffer.h"
 #include "cache_private.h"
-
-#define AHEAD_MAX 32u	/* blocks of one buffer_read_ahead() */
 
 static struct buffer *to_buffer(struct page *page)
 {
@@ -34,7 +33,7 @@ void buffer_cache_done(struct buffer_cache *bc)
 int buffer_get(struct buffer_cache *bc, fsblk_t block, struct buffer **ret_buffer)
 {
 	struct page *page;
-	int err = mapping_get_run(&bc->mapping, block, 1, &page, ALLOC_WAIT);
+	int err = mapping_get_run(&bc->mapping, block, 1, &page, GET_WANTED);
 
 	if (!err)
 		*ret_buffer = to_buffer(page);
@@ -87,40 +86,73 @@ void buffer_put(struct buffer *b)
 		page_put(&b->page);
 }
 
-/* Keeps, locked, those that are to be read and that nobody else reads now; order is kept. */
-static uint32_t lock_unread(struct page **pages, uint32_t nr)
-{
-	uint32_t nr_kept = 0;
-
-	for (uint32_t i = 0; i < nr; i++) {
-		if (page_test(pages[i], PAGE_UPTODATE) || !page_trylock(pages[i])) {
-			page_put(pages[i]);
-			continue;
-		}
-		if (page_test(pages[i], PAGE_UPTODATE) || !pages[i]->mapping) {
-			pages_unlock_put(&pages[i], 1);
-			continue;
-		}
-		pages[nr_kept++] = pages[i];
-	}
-	return nr_kept;
-}
-
 void buffer_read_ahead(struct buffer_cache *bc, fsblk_t block, uint32_t nr)
 {
-	uint32_t at_once = min(bc->mapping.cache->batch_max, AHEAD_MAX);
+	ignore(prefetch_run(&bc->mapping, block, nr, RA_NONE), "it was only a hint");
+}
 
-	while (nr > 0) {
-		struct page *pages[AHEAD_MAX];
-		uint32_t n = min(nr, at_once);
+static int by_number(const void *a, const void *b)
+{
+	fsblk_t block_a = *(const fsblk_t *)a, block_b = *(const fsblk_t *)b;
 
-		/* Without a free page at hand a guess is not worth a wait. */
-		if (mapping_get_run(&bc->mapping, block, n, pages, ALLOC_NOWAIT))
-			return;
-		pages_read_async(&bc->mapping, pages, lock_unread(pages, n));
-		block += n;
-		nr -= n;
+	return block_a < block_b ? -1 : block_a > block_b;
+}
+
+void buffer_read_ahead_list(struct buffer_cache *bc, fsblk_t *blocks, uint32_t nr)
+{
+	qsort(blocks, nr, sizeof(blocks[0]), by_number);
+	for (uint32_t i = 0; i < nr;) {
+		fsblk_t first = blocks[i], last = first;
+
+		while (++i < nr && blocks[i] <= last + 1)	/* the same may stand there twice */
+			last = blocks[i];
+		buffer_read_ahead(bc, first, (uint32_t)(last - first + 1));
 	}
+}
+
+/* What a reader in some order asks for: is there more to read? */
+static void plan_ahead(struct buffer_cache *bc, struct readahead_state *ra, struct page *page,
+		       const struct buffer_range *range, struct ra_plan *plan)
+{
+	struct page_cache *cache = bc->mapping.cache;
+	struct ra_request rq = {
+		.first = page->index,
+		.nr = 1,
+		.absent = page_test(page, PAGE_UPTODATE | PAGE_LOCKED) ? RA_NONE : page->index,
+		.has_mark = page_take_mark(page),
+		.prev_end = RA_NONE,
+		.begin = range->first,
+		.end = range->end,
+		.pages_max = cache->ahead_max,
+	};
+
+	*plan = (struct ra_plan){.nr = 0};
+	if ((!rq.has_mark && rq.absent == RA_NONE) || cache->ahead_max == 0)
+		return;
+	rq.pages_now = prefetch_room(cache);
+	readahead_plan(ra, &rq, plan);
+}
+
+int buffer_read_in_order(struct buffer_cache *bc, struct readahead_state *ra, fsblk_t block,
+			 const struct buffer_range *range, struct buffer **ret_buffer)
+{
+	struct ra_plan plan;
+	struct buffer *b;
+	int err = buffer_get(bc, block, &b);
+
+	if (err)
+		return err;
+	plan_ahead(bc, ra, &b->page, range, &plan);
+	if (!page_test(&b->page, PAGE_UPTODATE))
+		err = read_now(bc, &b->page);
+	if (plan.nr > 0)
+		prefetch(&bc->mapping, &plan);
+	if (err) {
+		buffer_put(b);
+		return err;
+	}
+	*ret_buffer = b;
+	return 0;
 }
 
 /* Changing. */

@@ -8,6 +8,9 @@
 #define SLAB_BYTES_MAX (2u << 20)
 #define SLABS_WANTED 64u	/* a small cache in small steps, a large one in large pages */
 
+#define AHEAD_BYTES_DEFAULT (8u << 20)
+#define AHEAD_SHARE 16u		/* of the cache, at most, for one window */
+
 #define DIRTY_PERCENT 40u
 #define BACKGROUND_PERCENT 10u
 
@@ -39,6 +42,14 @@ static uint32_t percent_of(uint32_t pages, unsigned percent, unsigned by_default
 	return pages / 100 * (percent ? percent : by_default);
 }
 
+static uint32_t ahead_max(const struct page_cache *cache)
+{
+	uint64_t wanted = cache->config.readahead_bytes_max;
+
+	wanted = (wanted ? wanted : AHEAD_BYTES_DEFAULT) >> cache->block_bits;
+	return (uint32_t)min(wanted, (uint64_t)cache->pages_max / AHEAD_SHARE);
+}
+
 static void set_limits(struct page_cache *cache)
 {
 	const struct page_cache_config *config = &cache->config;
@@ -51,6 +62,7 @@ static void set_limits(struct page_cache *cache)
 	cache->background_max = min(percent_of(cache->pages_max, config->background_percent, BACKGROUND_PERCENT),
 				    cache->dirty_max / 2);
 	cache->pins_max = cache->pages_max / 2;
+	cache->ahead_max = ahead_max(cache);
 	cache->is_inline = workqueue_is_inline(config->work);
 }
 
@@ -78,6 +90,11 @@ int page_cache_create(const struct page_cache_config *config, struct page_cache 
 		return -ENOMEM;
 	cache->config = *config;
 	set_limits(cache);
+	err = shadows_create(cache);
+	if (err) {
+		mem_free(cache);
+		return err;
+	}
 	set_lists(cache);
 	mutex_init(&cache->lru_lock, RANK_LRU, "page cache");
 	cond_init(&cache->progress);
@@ -97,7 +114,9 @@ void page_cache_destroy(struct page_cache *cache)
 	must(list_empty(&cache->dirty_meta));
 	must(cache->nr_inactive == 0);
 	must(cache->nr_active == 0);
+	must(atomic_load(&cache->nr_prefetched) == 0);
 	slabs_destroy(cache);
+	shadows_destroy(cache);
 	cond_done(&cache->sync_progress);
 	cond_done(&cache->flushers_gone);
 	cond_done(&cache->progress);
@@ -108,6 +127,53 @@ void page_cache_destroy(struct page_cache *cache)
 const struct page_cache_stats *page_cache_stats(const struct page_cache *cache)
 {
 	return &cache->stats;
+}
+
+struct reported {
+	const char *name;
+	size_t offset;	/* of a counter_t in struct page_cache_stats */
+};
+
+#define REPORTED(member) {#member, offsetof(struct page_cache_stats, member)}
+static const struct reported reported[] = {
+	REPORTED(hits), REPORTED(misses), REPORTED(pages_read), REPORTED(read_runs),
+	REPORTED(ahead_windows), REPORTED(ahead_pages), REPORTED(ahead_used), REPORTED(ahead_early),
+	REPORTED(ahead_late), REPORTED(ahead_wasted),
+	REPORTED(pages_written), REPORTED(writeback_runs), REPORTED(throttle_waits), REPORTED(throttle_ns),
+	REPORTED(reclaimed), REPORTED(activated), REPORTED(deactivated), REPORTED(refaults),
+	REPORTED(refaults_activated), REPORTED(reclaim_waits),
+	REPORTED(bytes_copied_in), REPORTED(bytes_copied_out), REPORTED(bytes_lent),
+};
+
+static void report_state(const struct page_cache *cache,
+			 void (*line)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	struct page_cache *changing = (struct page_cache *)(uintptr_t)cache;	/* for its lock */
+	uint32_t nr_used, nr_active, nr_inactive;
+
+	mutex_lock(&changing->lru_lock);
+	nr_used = cache->nr_carved - cache->nr_free;
+	nr_active = cache->nr_active;
+	nr_inactive = cache->nr_inactive;
+	mutex_unlock(&changing->lru_lock);
+	line(arg, "pages_max", cache->pages_max);
+	line(arg, "pages", nr_used);
+	line(arg, "active", nr_active);
+	line(arg, "inactive", nr_inactive);
+	line(arg, "dirty", atomic_load(&cache->nr_dirty));
+	line(arg, "writeback", atomic_load(&cache->nr_writeback));
+	line(arg, "prefetched", atomic_load(&cache->nr_prefetched));
+}
+
+void page_cache_report(const struct page_cache *cache,
+		       void (*line)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	report_state(cache, line, arg);
+	for (size_t i = 0; i < array_size(reported); i++) {
+		const char *stats = (const char *)&cache->stats;
+
+		line(arg, reported[i].name, counter_get((const counter_t *)(stats + reported[i].offset)));
+	}
 }
 
 uint64_t page_cache_nr_pages(const struct page_cache *cache)

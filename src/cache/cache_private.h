@@ -23,6 +23,7 @@
 #include "block/plug.h"
 #include "cache/cache.h"
 #include "cache/mapping.h"
+#include "cache/readahead.h"
 
 /*
  * The largest batch of pages that any function here handles at once: 1 MiB of 4 KiB blocks, and
@@ -36,6 +37,12 @@ struct page_slab {
 	struct list link;	/* [lru_lock] */
 	uint8_t *data;
 	struct page pages[];
+};
+
+/* A page that was reclaimed: who it was, and when (shadow.c). */
+struct evicted {
+	uint32_t who;		/* 0: nobody */
+	uint32_t when;		/* on shadow_clock */
 };
 
 /* A thread that waits for its turn, in order. Lies on its stack. */
@@ -56,6 +63,7 @@ struct page_cache {
 	uint32_t dirty_max;		/* dirty and under writeback: beyond it writers wait */
 	uint32_t background_max;	/* dirty: beyond it the flusher writes */
 	uint32_t pins_max;
+	uint32_t ahead_max;		/* the largest window of one reader */
 	bool is_inline;			/* nobody else makes pages clean: who waits, flushes */
 	/* Writes what it can without sleeping for a page; returns how many pages. flusher.c's. */
 	uint32_t (*flush_some)(struct page_cache *cache);
@@ -68,6 +76,13 @@ struct page_cache {
 	struct list free;
 	struct list inactive, active;	/* the head is the youngest */
 	uint32_t nr_carved, nr_free, nr_inactive, nr_active;
+
+	/* pages that are gone [lru_lock] */
+	struct evicted *shadows;
+	uint32_t shadow_groups;		/* of SHADOW_GROUP entries; a power of two */
+	uint32_t shadow_clock;		/* how many were reclaimed */
+
+	_Atomic uint32_t nr_prefetched;	/* pages with PAGE_PREFETCHED */
 
 	/* who waits for pages */
 	struct cond progress;		/* a page became free, clean or unused */
@@ -118,7 +133,8 @@ void pages_untake(struct page_cache *cache, struct page **pages, uint32_t nr) ne
 /* Puts pages of no mapping and with no reference back; lru_lock is held. In the list's order. */
 void pages_free_locked(struct page_cache *cache, struct list *pages, uint32_t nr) needs(cache->lru_lock);
 void pages_free(struct page_cache *cache, struct page **pages, uint32_t nr);
-void lru_add(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
+enum lru_place { LRU_INACTIVE, LRU_ACTIVE };
+void lru_add(struct page_cache *cache, struct page *page, enum lru_place place) needs(cache->lru_lock);
 void lru_del(struct page_cache *cache, struct page *page) needs(cache->lru_lock);
 void pages_put(struct page **pages, uint32_t nr);	/* drops a reference of each */
 void pages_unlock_put(struct page **pages, uint32_t nr);
@@ -129,13 +145,31 @@ void pages_unlock_put(struct page **pages, uint32_t nr);
  */
 void pages_release_io(struct page **pages, uint32_t nr, uint32_t bit);
 void slabs_destroy(struct page_cache *cache);
-
-/* mapping.c: the index tree; m->lock held */
+/* Somebody asked for the pages; NULL among them is passed over. The caller has references. */
+void pages_touch(struct page **pages, uint32_t nr);
 static inline void page_touch(struct page *page)
 {
-	if (!page_test(page, PAGE_REFERENCED))
-		page_set(page, PAGE_REFERENCED);
+	/* Most that are asked for were asked for before. */
+	if ((atomic_load_explicit(&page->flags, memory_order_relaxed) & (PAGE_PREFETCHED | PAGE_REFERENCED)) !=
+	    PAGE_REFERENCED)
+		pages_touch(&page, 1);
 }
+
+/* True for one caller. */
+static inline bool page_take_mark(struct page *page)
+{
+	return page_test(page, PAGE_READAHEAD) &&
+	       atomic_fetch_and(&page->flags, ~(uint32_t)PAGE_READAHEAD) & PAGE_READAHEAD;
+}
+
+/* shadow.c: who was reclaimed */
+int shadows_create(struct page_cache *cache) must_check;
+void shadows_destroy(struct page_cache *cache);
+void shadow_leave(struct page_cache *cache, const struct mapping *m, uint64_t index) needs(cache->lru_lock);
+/* A page comes into the cache: does it come back so soon that it belongs to the active ones? */
+bool shadow_take(struct page_cache *cache, const struct mapping *m, uint64_t index) needs(cache->lru_lock);
+
+/* mapping.c: the index tree; m->lock held */
 /* Pages from index on, into slots by their index; NULL where none is. Not referenced. Returns how many. */
 uint32_t mapping_scatter(struct mapping *m, uint64_t index, struct page **slots, uint32_t nr)
 	needs(m->lock);
@@ -171,13 +205,44 @@ enum alloc_mode { ALLOC_WAIT, ALLOC_NOWAIT };
 int pages_alloc(struct page_cache *cache, struct page **pages, uint32_t nr, enum alloc_mode mode) must_check;
 
 /* grab.c: found or made */
-/* As mapping_grab_run(), without the locks. */
+/*
+ * As mapping_grab_run(), without the locks. GET_AHEAD: nobody asked for the pages, so what is found
+ * is not used by this, and -ENOMEM rather than a wait.
+ */
+enum get_mode { GET_WANTED, GET_AHEAD };
 int mapping_get_run(struct mapping *m, uint64_t index, uint32_t nr, struct page **pages,
-		    enum alloc_mode mode) must_check;
+		    enum get_mode mode) must_check;
 
 /* read.c */
-/* Starts reading locked pages of m, which has no ops; each is unlocked and put when it is done. */
+/* Starts reading locked consecutive pages of m; each is unlocked and put when it is done. */
 void pages_read_async(struct mapping *m, struct page **pages, uint32_t nr);
+
+/* readahead.c: pure */
+struct ra_request {
+	uint64_t first;
+	uint32_t nr;
+	uint64_t absent;	/* its first page that is not cached, or RA_NONE */
+	bool has_mark;		/* a page of it had the mark */
+	uint64_t prev_end;	/* behind the request before it, or RA_NONE */
+	uint64_t begin, end;	/* where there is anything to read */
+	bool starts_file;	/* page 0 is a start, from which one usually reads on */
+	uint32_t pages_max;	/* of a window */
+	uint32_t pages_now;	/* that may be read ahead now */
+};
+struct ra_plan {
+	uint64_t first;
+	uint32_t nr;		/* pages of a piece; 0: nothing to do */
+	uint32_t nr_pieces;
+	int64_t stride;		/* from one to the next */
+	uint64_t mark;
+};
+void readahead_plan(struct readahead_state *ra, const struct ra_request *rq, struct ra_plan *plan);
+
+/* prefetch.c */
+uint32_t prefetch_room(struct page_cache *cache);	/* pages of a window that may be read now */
+/* Starts reading what is not cached of the run, and sets the mark. False when memory ended. */
+bool prefetch_run(struct mapping *m, uint64_t first, uint32_t nr, uint64_t mark);
+void prefetch(struct mapping *m, const struct ra_plan *plan);
 
 /* writeback.c: from dirty pages to bios */
 struct writeout {

@@ -39,28 +39,36 @@ static void drop_slots(struct page **pages, uint32_t nr)
 			page_put(pages[i]);
 }
 
+/* What a lookup of a run saw. */
+struct found {
+	uint32_t nr_uptodate;
+	uint32_t first_absent;	/* place in the run of the first page that is not even being read; nr: none */
+	bool has_mark;
+};
+
 /* What the cache has of the run, referenced; NULL where it has nothing or nothing uptodate. */
-static void find_uptodate(struct mapping *m, uint64_t index, struct page **pages, uint32_t nr)
+static struct found find_uptodate(struct mapping *m, uint64_t index, struct page **pages, uint32_t nr)
 {
-	uint32_t nr_hits = 0;
+	struct found found = {.first_absent = nr};
 
 	mutex_lock(&m->lock);
 	ignore(mapping_scatter(m, index, pages, nr), "counted below, those that are of use");
 	for (uint32_t i = 0; i < nr; i++) {
-		if (!pages[i])
-			continue;
-		if (page_test(pages[i], PAGE_UPTODATE)) {
+		uint32_t flags = pages[i] ? atomic_load_explicit(&pages[i]->flags, memory_order_acquire) : 0;
+
+		if (unlikely(flags & PAGE_READAHEAD))
+			found.has_mark |= page_take_mark(pages[i]);
+		if (flags & PAGE_UPTODATE) {
 			page_get(pages[i]);
-			nr_hits++;
-		} else {
-			pages[i] = NULL;
+			found.nr_uptodate++;
+			continue;
 		}
+		if (!(flags & PAGE_LOCKED))
+			found.first_absent = min(found.first_absent, i);
+		pages[i] = NULL;
 	}
 	mutex_unlock(&m->lock);
-	for (uint32_t i = 0; i < nr && nr_hits > 0; i++)
-		if (pages[i])
-			page_touch(pages[i]);
-	counter_add(&m->cache->stats.hits, nr_hits);
+	return found;
 }
 
 /* Reads a run of at most a batch; referenced afterwards, or all NULL. */
@@ -82,11 +90,10 @@ static int read_missing(struct mapping *m, uint64_t index, struct page **pages, 
 	return err;
 }
 
-static int get_uptodate(struct mapping *m, uint64_t index, struct page **pages, uint32_t nr)
+static int read_all_missing(struct mapping *m, uint64_t index, struct page **pages, uint32_t nr)
 {
 	int err = 0;
 
-	find_uptodate(m, index, pages, nr);
 	for (uint32_t i = 0; i < nr && !err;) {
 		uint32_t from = i;
 
@@ -97,8 +104,81 @@ static int get_uptodate(struct mapping *m, uint64_t index, struct page **pages, 
 		else
 			i++;
 	}
+	return err;
+}
+
+/* A run of a file, and who reads it. */
+struct read_run {
+	struct mapping *mapping;
+	struct readahead_state *ra;	/* NULL: nobody of whom we know more */
+	uint64_t first, end_of_file;	/* pages */
+	uint32_t nr;
+	uint64_t prev_end;
+};
+
+static void plan_ahead(const struct read_run *r, const struct found *found, struct ra_plan *plan)
+{
+	struct page_cache *cache = r->mapping->cache;
+	struct ra_request rq = {
+		.first = r->first,
+		.nr = r->nr,
+		.absent = found->first_absent < r->nr ? r->first + found->first_absent : RA_NONE,
+		.has_mark = found->has_mark,
+		.prev_end = r->prev_end,
+		.end = r->end_of_file,
+		.starts_file = true,
+		.pages_max = cache->ahead_max,
+	};
+
+	plan->nr = 0;
+	if (!r->ra || cache->ahead_max == 0 || (!rq.has_mark && rq.absent == RA_NONE))
+		return;
+	rq.pages_now = prefetch_room(cache);
+	readahead_plan(r->ra, &rq, plan);
+}
+
+/*
+ * What is absent is wanted now and is read first, the window behind it. If all that is missing is
+ * under way already, the window is started before we wait for that.
+ */
+static int read_and_look_ahead(const struct read_run *r, const struct found *found, struct page **pages)
+{
+	bool is_any_absent = found->first_absent < r->nr;
+	struct ra_plan plan;
+	int err;
+
+	plan_ahead(r, found, &plan);
+	if (plan.nr > 0 && !is_any_absent)
+		prefetch(r->mapping, &plan);
+	err = read_all_missing(r->mapping, r->first, pages, r->nr);
+	if (plan.nr > 0 && is_any_absent)
+		prefetch(r->mapping, &plan);
+	return err;
+}
+
+static uint64_t note_request(struct readahead_state *ra, uint64_t end)
+{
+	uint64_t prev_end = atomic_load_explicit(&ra->prev_end, memory_order_relaxed);
+
+	atomic_store_explicit(&ra->prev_end, end, memory_order_relaxed);
+	return prev_end;
+}
+
+static int get_uptodate(struct read_run *r, struct page **pages)
+{
+	struct found found = find_uptodate(r->mapping, r->first, pages, r->nr);
+	uint32_t known;
+	int err = 0;
+
+	r->prev_end = r->ra ? note_request(r->ra, r->first + r->nr) : RA_NONE;
+	/* A reader of a few bytes at a time comes to a page again and again: that is one use. */
+	known = r->prev_end == r->first + 1;
+	pages_touch(pages + known, r->nr - known);
+	counter_add(&r->mapping->cache->stats.hits, found.nr_uptodate);
+	if (found.nr_uptodate < r->nr || found.has_mark)
+		err = read_and_look_ahead(r, &found, pages);
 	if (err)
-		drop_slots(pages, nr);
+		drop_slots(pages, r->nr);
 	return err;
 }
 
@@ -158,10 +238,9 @@ void filemap_view_done(struct filemap_view *view)
 }
 
 int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_bytes,
-		 struct filemap_view *view)
+		 struct readahead_state *ra, struct filemap_view *view)
 {
-	uint64_t first = pos >> m->block_bits;
-	uint32_t nr;
+	struct read_run r = {.mapping = m, .ra = ra, .first = pos >> m->block_bits};
 	int err;
 
 	must(len <= FILEMAP_READ_MAX);
@@ -169,18 +248,20 @@ int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_byte
 	if (pos >= size_bytes || len == 0)
 		return 0;
 	len = (size_t)min((uint64_t)len, size_bytes - pos);
-	nr = (uint32_t)(((pos + len - 1) >> m->block_bits) - first + 1);
-	pins_get(m->cache, nr);
-	view->nr_pinned = nr;
-	err = view_make_room(view, nr);
+	r.nr = (uint32_t)(((pos + len - 1) >> m->block_bits) - r.first + 1);
+	r.end_of_file = ((size_bytes - 1) >> m->block_bits) + 1;
+	pins_get(m->cache, r.nr);
+	view->nr_pinned = r.nr;
+	err = view_make_room(view, r.nr);
 	if (!err)
-		err = get_uptodate(m, first, view->pages, nr);
+		err = get_uptodate(&r, view->pages);
 	if (err) {
 		filemap_view_done(view);
 		return err;
 	}
-	view->nr_pages = nr;
+	view->nr_pages = r.nr;
 	view_fill(view, m->block_bytes, pos, len);
+	counter_add(&m->cache->stats.bytes_lent, view->len_bytes);
 	return 0;
 }
 
@@ -188,7 +269,7 @@ static ssize_t read_copy_chunk(struct mapping *m, uint64_t pos, uint8_t *to, siz
 {
 	struct filemap_view view;
 	size_t copied = 0;
-	int err = filemap_read(m, pos, len, size_bytes, &view);
+	int err = filemap_read(m, pos, len, size_bytes, NULL, &view);
 
 	if (err)
 		return err;

@@ -12,26 +12,25 @@
 
 /* Makes sure of at least `nr` spare pages; what was there before goes back first (C4). */
 static int get_spare(struct page_cache *cache, struct page **spare, uint32_t *nr_spare, uint32_t nr,
-		     enum alloc_mode mode)
+		     enum get_mode mode)
 {
 	int err;
 
 	pages_free(cache, spare, *nr_spare);
 	*nr_spare = 0;
-	err = pages_alloc(cache, spare, nr, mode);
+	err = pages_alloc(cache, spare, nr, mode == GET_WANTED ? ALLOC_WAIT : ALLOC_NOWAIT);
 	if (!err)
 		*nr_spare = nr;
 	return err;
 }
 
-static void reference_found(struct page **pages, uint32_t nr)
+static void reference_found(struct page **pages, uint32_t nr, enum get_mode mode)
 {
-	for (uint32_t i = 0; i < nr; i++) {
-		if (!pages[i])
-			continue;
-		page_get(pages[i]);
-		page_touch(pages[i]);
-	}
+	for (uint32_t i = 0; i < nr; i++)
+		if (pages[i])
+			page_get(pages[i]);
+	if (mode == GET_WANTED)
+		pages_touch(pages, nr);
 }
 
 static void unreference_found(struct page **pages, uint32_t nr)
@@ -50,7 +49,7 @@ static void count_lookup(struct page_cache *cache, uint32_t hits, uint32_t misse
 }
 
 int mapping_get_run(struct mapping *m, uint64_t index, uint32_t nr, struct page **pages,
-		    enum alloc_mode mode)
+		    enum get_mode mode)
 {
 	struct page *spare[BATCH_PAGES_MAX];
 	uint32_t nr_spare = 0, nr_used = 0, nr_found;
@@ -67,13 +66,13 @@ int mapping_get_run(struct mapping *m, uint64_t index, uint32_t nr, struct page 
 		if (err)
 			return err;
 	}
-	reference_found(pages, nr);
+	reference_found(pages, nr, mode);
 	err = nr_found < nr ? mapping_fill(m, index, pages, nr, spare, &nr_used) : 0;
 	mutex_unlock(&m->lock);
 	if (err)
 		unreference_found(pages, nr);
 	pages_free(m->cache, spare + nr_used, nr_spare - nr_used);
-	if (!err)
+	if (!err && mode == GET_WANTED)
 		count_lookup(m->cache, nr_found, nr - nr_found);
 	return err;
 }
@@ -92,7 +91,7 @@ static bool lock_all(struct mapping *m, struct page **pages, uint32_t nr)
 int mapping_grab_run(struct mapping *m, uint64_t index, uint32_t nr, struct page **ret_pages)
 {
 	for (;;) {
-		int err = mapping_get_run(m, index, nr, ret_pages, ALLOC_WAIT);
+		int err = mapping_get_run(m, index, nr, ret_pages, GET_WANTED);
 
 		if (err)
 			return err;

@@ -3,11 +3,12 @@
  *
  * Two lists. A page enters the inactive one; when the reclaimer comes to its oldest end and finds
  * a page used again since it came (PAGE_REFERENCED, which a hit sets without any lock), the page
- * moves to the active list. Active pages are looked at, oldest first, in step with reclaim, and
- * faster when there are more than twice as many as inactive ones: those used since stay, the others
- * go back to inactive and have the whole way through it for a last chance. So a scan, whose pages
- * are used once, passes through the inactive list and leaves the working set alone; and a working
- * set that is not used any more melts away.
+ * moves to the active list. So does a page at once that comes back soon after it was reclaimed
+ * (shadow.c). Active pages are looked at, oldest first, when there are more than twice as many as
+ * inactive ones: those used since stay, the others go back to inactive and have the whole way
+ * through it for a last chance. So a scan, whose pages are used once, passes through the inactive
+ * list and leaves the working set alone, however long it is; and a working set that is not used any
+ * more gives way as another one grows.
  *
  *	       new                                    used again
  *	        |          inactive                        |
@@ -33,7 +34,7 @@
 #include "cache_private.h"
 
 #define RECLAIM_BATCH 32u	/* freed at least, while at it: shares the cost of the lock */
-#define AGEING 4u		/* an active page is looked at for each so many that are wanted */
+#define ACTIVE_PER_INACTIVE 2u	/* more active ones than that are looked at */
 #define RECHECK_MS 50u		/* for progress that nobody announces: an owner clears PAGE_PINNED */
 
 /* The lists. */
@@ -71,12 +72,10 @@ static void shrink_active(struct page_cache *cache, uint32_t nr) needs(cache->lr
 	}
 }
 
-static void balance(struct page_cache *cache, uint32_t want) needs(cache->lru_lock)
+static void balance(struct page_cache *cache) needs(cache->lru_lock)
 {
-	if (cache->nr_active > 2 * cache->nr_inactive)
+	if (cache->nr_active > ACTIVE_PER_INACTIVE * cache->nr_inactive)
 		shrink_active(cache, 2 * RECLAIM_BATCH);
-	else
-		shrink_active(cache, want / AGEING);
 }
 
 /* Reclaim. */
@@ -114,6 +113,21 @@ static bool hold(struct reclaim *r, struct mapping *m)
 	return true;
 }
 
+/* A page that was read ahead in vain leaves no shadow: nobody has wanted it yet. */
+static bool evict(struct reclaim *r, struct page *page)
+{
+	struct mapping *m = page->mapping;
+	bool was_used = !page_test(page, PAGE_PREFETCHED);
+
+	if (!mapping_evict(m, page))
+		return false;
+	if (was_used)
+		shadow_leave(r->cache, m, page->index);
+	list_add_tail(&r->freed, &page->lru);
+	r->nr_freed++;
+	return true;
+}
+
 /* Looks at the oldest inactive page; lru_lock is held. */
 static void reclaim_oldest(struct reclaim *r)
 {
@@ -124,11 +138,8 @@ static void reclaim_oldest(struct reclaim *r)
 		activate(r->cache, page);
 		return;
 	}
-	if (looks_reclaimable(page) && hold(r, page->mapping) && mapping_evict(page->mapping, page)) {
-		list_add_tail(&r->freed, &page->lru);
-		r->nr_freed++;
+	if (looks_reclaimable(page) && hold(r, page->mapping) && evict(r, page))
 		return;
-	}
 	list_move(&r->cache->inactive, &page->lru);
 }
 
@@ -148,7 +159,7 @@ static uint32_t lru_reclaim(struct page_cache *cache, uint32_t want) needs(cache
 	struct reclaim r = {.cache = cache};
 
 	list_init(&r.freed);
-	balance(cache, want);
+	balance(cache);
 	reclaim_scan(&r, want);
 	for (int round = 0; round < 3 && r.nr_freed < want; round++) {
 		shrink_active(cache, cache->nr_active);

@@ -172,7 +172,7 @@ int mapping_fill(struct mapping *m, uint64_t index, struct page **slots, uint32_
 	m->nr_pages += used;
 	mutex_lock(&cache->lru_lock);
 	for (uint32_t i = 0; i < used; i++)
-		lru_add(cache, spare[i]);
+		lru_add(cache, spare[i], shadow_take(cache, m, spare[i]->index) ? LRU_ACTIVE : LRU_INACTIVE);
 	mutex_unlock(&cache->lru_lock);
 	*nr_used = used;
 	return 0;
@@ -184,6 +184,11 @@ static void take_out(struct mapping *m, struct page *page) needs(m->lock) needs(
 	must_debug(!page_test(page, PAGE_DIRTY | PAGE_WRITEBACK));
 	must(radix_remove(&m->pages, page->index) == page);
 	m->nr_pages--;
+	if (page_test(page, PAGE_PREFETCHED) &&
+	    atomic_fetch_and(&page->flags, ~(uint32_t)PAGE_PREFETCHED) & PAGE_PREFETCHED) {
+		atomic_fetch_sub(&m->cache->nr_prefetched, 1);
+		counter_add(&m->cache->stats.ahead_wasted, 1);
+	}
 	page->mapping = NULL;
 	lru_del(m->cache, page);
 }

@@ -153,10 +153,16 @@ void pages_free(struct page_cache *cache, struct page **pages, uint32_t nr)
 
 /* On and off the LRU lists; lru.c moves pages between them. */
 
-void lru_add(struct page_cache *cache, struct page *page)
+void lru_add(struct page_cache *cache, struct page *page, enum lru_place place)
 {
-	list_add(&cache->inactive, &page->lru);
-	cache->nr_inactive++;
+	if (place == LRU_ACTIVE) {
+		page_set(page, PAGE_ACTIVE);
+		list_add(&cache->active, &page->lru);
+		cache->nr_active++;
+	} else {
+		list_add(&cache->inactive, &page->lru);
+		cache->nr_inactive++;
+	}
 }
 
 void lru_del(struct page_cache *cache, struct page *page)
@@ -166,6 +172,51 @@ void lru_del(struct page_cache *cache, struct page *page)
 		cache->nr_active--;
 	else
 		cache->nr_inactive--;
+}
+
+/* Pages that had been read ahead and are now used. */
+struct first_uses {
+	uint32_t nr, nr_early;
+};
+
+/*
+ * Only now it is used once: that it was read ahead says nothing about how often it is wanted. So a
+ * scan that is read ahead is no more dear to the reclaimer than one that is not.
+ */
+static void first_use(struct page *page, struct first_uses *uses)
+{
+	uint32_t before = atomic_fetch_and(&page->flags, ~(uint32_t)PAGE_PREFETCHED);
+
+	if (!(before & PAGE_PREFETCHED)) {	/* another thread was first */
+		page_set(page, PAGE_REFERENCED);
+		return;
+	}
+	uses->nr++;
+	uses->nr_early += (before & PAGE_UPTODATE) != 0;
+}
+
+void pages_touch(struct page **pages, uint32_t nr)
+{
+	struct page_cache *cache = NULL;
+	struct first_uses uses = {0};
+
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t flags = pages[i] ? atomic_load_explicit(&pages[i]->flags, memory_order_relaxed) :
+					    PAGE_REFERENCED;
+
+		if (unlikely(flags & PAGE_PREFETCHED)) {
+			cache = pages[i]->cache;
+			first_use(pages[i], &uses);
+		} else if (!(flags & PAGE_REFERENCED)) {
+			page_set(pages[i], PAGE_REFERENCED);
+		}
+	}
+	if (uses.nr == 0)
+		return;
+	atomic_fetch_sub(&cache->nr_prefetched, uses.nr);
+	counter_add(&cache->stats.ahead_used, uses.nr);
+	counter_add(&cache->stats.ahead_early, uses.nr_early);
+	counter_add(&cache->stats.ahead_late, uses.nr - uses.nr_early);
 }
 
 /* References. */

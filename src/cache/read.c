@@ -91,6 +91,27 @@ static uint32_t disk_run(struct page *const *pages, uint32_t nr, uint32_t max_pa
 	return n;
 }
 
+/* How many pages from the first on are holes; they are zeroed. */
+static uint32_t hole_run(struct mapping *m, struct page *const *pages, uint32_t nr)
+{
+	uint32_t n = 0;
+
+	if (!m->ops)
+		return 0;
+	while (n < nr && pages[n]->block == 0)
+		memset(pages[n++]->data, 0, m->block_bytes);
+	return n;
+}
+
+/* Learns where pages lie, from the first one on; how many, or an error. */
+static int map_some(struct mapping *m, struct page **pages, uint32_t nr)
+{
+	int got = m->ops ? m->ops->map_read(m, pages, nr) : 0;
+
+	must(got <= (int)nr);
+	return got == 0 ? (int)nr : got;
+}
+
 static struct bio *bio_for_pages(struct mapping *m, struct page *const *pages, uint32_t nr, uint32_t flags)
 {
 	sector_t sector = pages[0]->block << (m->block_bits - SECTOR_SHIFT);
@@ -101,6 +122,7 @@ static struct bio *bio_for_pages(struct mapping *m, struct page *const *pages, u
 	for (uint32_t i = 0; i < nr; i++)
 		must(bio_add(bio, pages[i]->data, m->block_bytes));
 	counter_add(&m->cache->stats.pages_read, nr);
+	counter_add(&m->cache->stats.read_runs, 1);
 	return bio;
 }
 
@@ -153,12 +175,11 @@ static void read_mapped(struct reader *r, struct page **pages, uint32_t nr)
 	uint32_t nr_max = bio_pages_max(r->mapping);
 
 	for (uint32_t i = 0; i < nr;) {
-		uint32_t n = 1;
+		uint32_t n = hole_run(r->mapping, pages + i, nr - i);
 
-		if (r->mapping->ops && pages[i]->block == 0) {	/* a hole */
-			memset(pages[i]->data, 0, r->mapping->block_bytes);
-			page_read_done(pages[i], 0);
-		} else {
+		for (uint32_t k = 0; k < n; k++)
+			page_read_done(pages[i + k], 0);
+		if (n == 0) {
 			n = disk_run(pages + i, nr - i, nr_max);
 			read_disk_run(r, pages + i, n);
 		}
@@ -166,10 +187,23 @@ static void read_mapped(struct reader *r, struct page **pages, uint32_t nr)
 	}
 }
 
+/* Somebody waits for all of it: so all is mapped first, and then read at once. */
+static int map_all(struct mapping *m, struct page **pages, uint32_t nr)
+{
+	while (nr > 0) {
+		int got = map_some(m, pages, nr);
+
+		if (got < 0)
+			return got;
+		pages += got;
+		nr -= (uint32_t)got;
+	}
+	return 0;
+}
+
 static void read_run(struct reader *r, struct page **pages, uint32_t nr)
 {
-	struct mapping *m = r->mapping;
-	int err = m->ops ? m->ops->map_read(m, pages, nr) : 0;
+	int err = map_all(r->mapping, pages, nr);
 
 	if (err)
 		batch_fail(&r->batch, err);
@@ -257,17 +291,37 @@ static void ahead_disk_run(struct mapping *m, struct page **pages, uint32_t nr, 
 	plug_submit(plug, bio);
 }
 
-void pages_read_async(struct mapping *m, struct page **pages, uint32_t nr)
+static void ahead_mapped(struct mapping *m, struct page **pages, uint32_t nr)
 {
 	uint32_t nr_max = bio_pages_max(m);
 	struct plug plug;
 
 	plug_start(&plug);
 	for (uint32_t i = 0; i < nr;) {
-		uint32_t n = disk_run(pages + i, nr - i, nr_max);
+		uint32_t n = hole_run(m, pages + i, nr - i);
 
-		ahead_disk_run(m, pages + i, n, &plug);
+		if (n > 0) {
+			ahead_end(m, pages + i, n, 0);
+		} else {
+			n = disk_run(pages + i, nr - i, nr_max);
+			ahead_disk_run(m, pages + i, n, &plug);
+		}
 		i += n;
 	}
 	plug_finish(&plug);
+}
+
+void pages_read_async(struct mapping *m, struct page **pages, uint32_t nr)
+{
+	while (nr > 0) {
+		int got = map_some(m, pages, nr);
+
+		if (got < 0) {	/* who wants them will be told */
+			pages_unlock_put(pages, nr);
+			return;
+		}
+		ahead_mapped(m, pages, (uint32_t)got);
+		pages += got;
+		nr -= (uint32_t)got;
+	}
 }

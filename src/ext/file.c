@@ -15,9 +15,10 @@
 #include "sync.h"
 #include "truncate.h"
 
-static int ext_read(struct inode *inode, uint64_t pos, size_t len, struct filemap_view *view)
+static int ext_read(struct inode *inode, uint64_t pos, size_t len, struct readahead_state *ra,
+		    struct filemap_view *view)
 {
-	return filemap_read(&inode->mapping, pos, len, inode->attr.size_bytes, view);
+	return filemap_read(&inode->mapping, pos, len, inode->attr.size_bytes, ra, view);
 }
 
 static ssize_t ext_write(struct inode *inode, uint64_t pos, const void *from, size_t len, const struct cred *cred)

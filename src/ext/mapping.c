@@ -15,20 +15,17 @@
 #include "inode.h"
 #include "vfs/attr.h"
 
+/* One run at a time: the next may need an indirect block that lies behind this one on disk. */
 static int map_read(struct mapping *m, struct page **pages, uint32_t nr)
 {
-	struct inode *inode = m->owner;
+	struct block_run run;
+	int err = blockmap_find(m->owner, pages[0]->index, nr, &run);
 
-	for (uint32_t i = 0; i < nr;) {
-		struct block_run run;
-		int err = blockmap_find(inode, pages[i]->index, nr - i, &run);
-
-		if (err)
-			return err;
-		for (uint64_t k = 0; k < run.count; k++, i++)
-			pages[i]->block = run.block ? run.block + k : 0;
-	}
-	return 0;
+	if (err)
+		return err;
+	for (uint64_t i = 0; i < run.count; i++)
+		pages[i]->block = run.block ? run.block + i : 0;
+	return (int)run.count;
 }
 
 static int write_begin(struct mapping *m, struct mapping_write *w)

@@ -56,6 +56,7 @@ int file_open(struct inode *inode, int flags, const struct cred *cred, struct fi
 	file->flags = flags;
 	file->cred = *cred;
 	file->error_seen = mapping_error_mark(&inode->mapping);
+	readahead_init(&file->ra);
 	*ret_file = file;
 	return 0;
 }
@@ -70,6 +71,7 @@ void file_close(struct file *file)
 	if (flags_write(file->flags) && fops->release)
 		fops->release(file->inode);
 	inode_put(file->inode);
+	readahead_done(&file->ra);
 	mem_free(file);
 }
 
@@ -83,7 +85,7 @@ int file_read(struct file *file, uint64_t pos, size_t len, struct filemap_view *
 	if (!inode->fops->read)
 		return -EINVAL;
 	rwlock_read_lock(&inode->lock);
-	err = inode->fops->read(inode, pos, min(len, (size_t)FILEMAP_READ_MAX), view);
+	err = inode->fops->read(inode, pos, min(len, (size_t)FILEMAP_READ_MAX), &file->ra, view);
 	if (err)
 		rwlock_read_unlock(&inode->lock);
 	return err;

@@ -39,7 +39,8 @@ struct rig {
 	unsigned dirty_percent, background_percent;
 	uint32_t expire_ms, interval_ms;
 	uint32_t request_bytes_max;
-	uint32_t write_delay_us;
+	uint32_t write_delay_us, read_delay_us;
+	uint64_t readahead_bytes;
 
 	struct clock *clock;
 	struct workqueue *work;
@@ -55,6 +56,9 @@ struct rig {
 	uint32_t nr_stuck;
 	uint32_t fail_writes, fail_reads;	/* so many from now on */
 	uint32_t nr_reads, nr_writes;
+	/* a head that goes where it is sent, in the order of requests, in blocks */
+	uint64_t head, travel, nr_seeks, blocks_read, blocks_written;
+	bool reads_stick;
 	struct rig_write writes[RIG_WRITES_LOGGED];
 
 	/* what the cache told the user [the log's lock] */
@@ -69,6 +73,7 @@ struct rig {
 void rig_defaults(struct rig *rig);	/* inline, 4 KiB blocks, 4 MiB cache, 64 MiB disk */
 void rig_start(struct rig *rig);
 void rig_stop(struct rig *rig);
+void rig_stick_reads(struct rig *rig);
 void rig_stick_writes(struct rig *rig);
 void rig_unstick(struct rig *rig);
 void rig_wait_stuck(struct rig *rig, uint32_t nr);	/* until so many writes hang */

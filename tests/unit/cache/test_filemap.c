@@ -205,7 +205,7 @@ START_TEST(nth_failed_allocation_of_a_read_leaves_the_view_empty)
 		ck_assert_int_eq(byte_at(i * 4096), 'o');
 	for (n = 1; err == -ENOMEM && n < 500; n++) {
 		mem_fail_nth(n, true);
-		err = filemap_read(&f.mapping, 0, 200 * 4096, f.size_bytes, &view);
+		err = filemap_read(&f.mapping, 0, 200 * 4096, f.size_bytes, NULL, &view);
 		mem_fail_nth(0, false);
 		if (err) {
 			ck_assert_int_eq(err, -ENOMEM);
@@ -231,19 +231,19 @@ START_TEST(view_joins_adjacent_memory_and_costs_few_reads)
 	rig_start(&rig);
 	file_init(&f, &rig, 16384);
 	file_put_on_disk(&f, 0, 256, 'o');
-	ck_assert_int_eq(filemap_read(&f.mapping, 100, 1 << 20, f.size_bytes, &view), 0);
+	ck_assert_int_eq(filemap_read(&f.mapping, 100, 1 << 20, f.size_bytes, NULL, &view), 0);
 	ck_assert_uint_eq(view.nr_pages, 256);
 	ck_assert_uint_eq(view.len_bytes, (1 << 20) - 100);	/* cut at the end */
 	ck_assert_uint_le(view.nr_iov, 4);
 	ck_assert_uint_le(rig.nr_reads, 4);
 	nr_reads = rig.nr_reads;
 	filemap_view_done(&view);
-	ck_assert_int_eq(filemap_read(&f.mapping, 0, 4096, f.size_bytes, &view), 0);
+	ck_assert_int_eq(filemap_read(&f.mapping, 0, 4096, f.size_bytes, NULL, &view), 0);
 	ck_assert_uint_eq(view.nr_iov, 1);
 	ck_assert_ptr_null(view.heap);
 	filemap_view_done(&view);
 	ck_assert_uint_eq(rig.nr_reads, nr_reads);
-	ck_assert_int_eq(filemap_read(&f.mapping, f.size_bytes, 4096, f.size_bytes, &view), 0);
+	ck_assert_int_eq(filemap_read(&f.mapping, f.size_bytes, 4096, f.size_bytes, NULL, &view), 0);
 	ck_assert_uint_eq(view.len_bytes, 0);
 	filemap_view_done(&view);
 	end();

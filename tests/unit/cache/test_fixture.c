@@ -10,6 +10,17 @@
 
 /* The disk. */
 
+/* Returns how many blocks the request has. */
+static uint64_t move_head(struct rig *rig, const struct request *rq)
+{
+	uint64_t block = (rq->sector << SECTOR_SHIFT) / rig->block_bytes, nr = rq->size_bytes / rig->block_bytes;
+
+	rig->nr_seeks += block != rig->head;
+	rig->travel += block > rig->head ? block - rig->head : rig->head - block;
+	rig->head = block + nr;
+	return nr;
+}
+
 static int do_read(struct rig *rig, struct request *rq)
 {
 	uint64_t at = rq->sector << SECTOR_SHIFT;
@@ -17,6 +28,12 @@ static int do_read(struct rig *rig, struct request *rq)
 	size_t n, done = 0;
 
 	rig->nr_reads++;
+	rig->blocks_read += move_head(rig, rq);
+	rig->nr_stuck++;
+	cond_broadcast(&rig->unstuck);
+	while (rig->reads_stick)
+		cond_wait(&rig->unstuck, &rig->lock);
+	rig->nr_stuck--;
 	if (rig->fail_reads > 0) {
 		rig->fail_reads--;
 		return -EIO;
@@ -42,6 +59,7 @@ static int do_write(struct rig *rig, struct request *rq)
 		rig->writes[rig->nr_writes] = (struct rig_write){at / rig->block_bytes,
 								 rq->size_bytes / rig->block_bytes};
 	rig->nr_writes++;
+	rig->blocks_written += move_head(rig, rq);
 	rig->nr_stuck++;
 	cond_broadcast(&rig->unstuck);
 	while (rig->writes_stick)
@@ -69,6 +87,8 @@ static int execute(void *driver, struct request *rq)
 
 	if (rq->op == BIO_WRITE && rig->write_delay_us > 0)
 		usleep(rig->write_delay_us);
+	if (rq->op == BIO_READ && rig->read_delay_us > 0)
+		usleep(rig->read_delay_us);
 	mutex_lock(&rig->lock);
 	if (rq->op == BIO_READ)
 		status = do_read(rig, rq);
@@ -144,6 +164,7 @@ void rig_start(struct rig *rig)
 		.background_percent = rig->background_percent,
 		.dirty_expire_ms = rig->expire_ms,
 		.flush_interval_ms = rig->interval_ms,
+		.readahead_bytes_max = rig->readahead_bytes,
 		.clock = rig->clock,
 		.work = rig->work,
 	};
@@ -164,6 +185,13 @@ void rig_stop(struct rig *rig)
 	free(rig->bytes);
 }
 
+void rig_stick_reads(struct rig *rig)
+{
+	mutex_lock(&rig->lock);
+	rig->reads_stick = true;
+	mutex_unlock(&rig->lock);
+}
+
 void rig_stick_writes(struct rig *rig)
 {
 	mutex_lock(&rig->lock);
@@ -174,7 +202,7 @@ void rig_stick_writes(struct rig *rig)
 void rig_unstick(struct rig *rig)
 {
 	mutex_lock(&rig->lock);
-	rig->writes_stick = false;
+	rig->writes_stick = rig->reads_stick = false;
 	cond_broadcast(&rig->unstuck);
 	mutex_unlock(&rig->lock);
 }

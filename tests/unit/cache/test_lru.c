@@ -276,7 +276,7 @@ static void read_large(void *arg)
 	for (int i = 0; i < 20; i++) {
 		struct filemap_view view;
 
-		ck_assert_int_eq(filemap_read(&file->mapping, (uint64_t)i << 17, 1 << 20, file->size_bytes, &view), 0);
+		ck_assert_int_eq(filemap_read(&file->mapping, (uint64_t)i << 17, 1 << 20, file->size_bytes, NULL, &view), 0);
 		ck_assert_uint_eq(view.len_bytes, 1 << 20);
 		usleep(500);
 		filemap_view_done(&view);

@@ -376,9 +376,11 @@ static const struct inode_ops fake_inode_ops = {
 
 /* Bytes: only their number is kept. */
 
-static int fake_read(struct inode *inode, uint64_t pos, size_t len, struct filemap_view *view)
+static int fake_read(struct inode *inode, uint64_t pos, size_t len, struct readahead_state *ra,
+		     struct filemap_view *view)
 {
 	must_be_locked(inode);
+	must(ra);
 	memset(view, 0, sizeof(*view));
 	if (pos < inode->attr.size_bytes)
 		view->len_bytes = min(len, (size_t)(inode->attr.size_bytes - pos));
