@@ -389,5 +389,8 @@ int ext_punch_hole(struct inode *inode, uint64_t pos, uint64_t len)
 		return err;
 	attr_touch(inode, SETATTR_MTIME | SETATTR_CTIME);
 	err = ext_free_range(&h, inode, first_whole >> geo->block_bits, end_whole >> geo->block_bits);
+	/* What reads as zeros now must do so after an fdatasync and a crash. */
+	if (h.journal)
+		info_of(inode)->datasync_tid = handle_tid(&h);
 	return first_error(err, handle_stop(&h));
 }
