@@ -101,8 +101,9 @@ static bool in_real_time_order(struct lab *lab, const struct lab_judging *j, con
 			uint32_t missing = ranges[b].last + 1;
 
 			if (missing <= early->ops.nr && early->marks[missing].returned < seen)
-				return found(lab, "%s has operation %u, and %s lacks %u, which was over before that began",
-					     late->top, ranges[a].first, early->top, missing);
+				return found(lab, "%s has operation %u (%s), and %s lacks %u, which was over before that began: %s",
+					     late->top, ranges[a].first, ranges[a].why_not_earlier, early->top, missing,
+					     ranges[b].why_not_later);
 		}
 	}
 	return true;

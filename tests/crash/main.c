@@ -251,6 +251,23 @@ static void do_given(struct door *d, const char *setup)
 
 #define ACTORS 4u
 
+static void tell_actors(const struct run *run, const struct state *state)
+{
+	printf("  the power went at event %llu\n", (unsigned long long)state->tick);
+	for (uint32_t i = 0; i < run->nr_actors; i++) {
+		const struct actor *a = &run->actors[i];
+
+		printf("  %s (operations %u to %u may be the last):\n", a->top, a->expect.least, a->expect.begun);
+		for (uint32_t k = 1; k <= a->expect.begun; k++) {
+			char text[300];
+
+			op_print(&a->ops.ops[k - 1], text, sizeof(text));
+			printf("    %3u  %-40s %llu to %lld\n", k, text, (unsigned long long)a->marks[k].begun,
+			       (long long)a->marks[k].returned);
+		}
+	}
+}
+
 static void try_threaded(struct door *d, uint64_t seed)
 {
 	struct op_list lists[ACTORS] = {0};
@@ -265,6 +282,8 @@ static void try_threaded(struct door *d, uint64_t seed)
 		printf("BROKEN: %s\n  repeat (threads race: perhaps only the second time): crash -t 1 -S %llu\n",
 		       run ? d->lab->finding.what : why, (unsigned long long)seed);
 		d->nr_findings++;
+		if (run)
+			tell_actors(run, &d->lab->finding.state);
 	}
 	run_destroy(run);
 	for (uint32_t i = 0; i < ACTORS; i++)

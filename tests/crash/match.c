@@ -240,10 +240,13 @@ bool model_matches(const struct model *m, const struct reader *r, const struct e
 		if (!matches && !first[0])
 			snprintf(first, sizeof(first), "%s", why);
 	}
-	*ret_range = (struct match_range){k, k};
-	if (matches && ret_range->last > e->least)
-		while (ret_range->first > e->least && is_like(&c, ret_range->first - 1, root_ino))
-			ret_range->first--;
+	*ret_range = (struct match_range){.first = k, .last = k};
+	snprintf(ret_range->why_not_later, sizeof(ret_range->why_not_later), "%.199s", first);
+	/* Trees come back: the same names and targets again, some operations later. */
+	for (uint32_t early = e->least; matches && early < ret_range->first; early++)
+		if (is_like(&c, early, root_ino))
+			ret_range->first = early;
+	snprintf(ret_range->why_not_earlier, sizeof(ret_range->why_not_earlier), "%.199s", why);
 	free(c.ino_of);
 	if (!matches) {
 		snprintf(last, sizeof(last), "%s", why);

@@ -49,7 +49,7 @@ static uint32_t new_node(struct model *m, uint16_t mode, uint16_t links, uint32_
 	}
 	*v = (struct model_version){.op = number};
 	n = &m->nodes[m->nr_nodes];
-	*n = (struct model_node){.last_change = number, .last_data = number, .nr_versions = 1};
+	*n = (struct model_node){.last_change = number, .last_reach = number, .nr_versions = 1};
 	n->versions = need_memory(malloc(sizeof(n->versions[0])));
 	n->versions[0] = v;
 	m->now.states[m->nr_nodes] = (struct model_state){
@@ -306,6 +306,12 @@ static const struct model_block *block_of(const struct model_version *v, uint64_
 	return NULL;
 }
 
+static void touch(struct model *m, uint32_t node, uint32_t number)
+{
+	m->nodes[node].last_change = number;
+	m->now.states[node].changed = number;
+}
+
 static struct model_version *add_version(struct model *m, uint32_t node, uint32_t number, uint32_t room)
 {
 	struct model_node *n = &m->nodes[node];
@@ -316,8 +322,7 @@ static struct model_version *add_version(struct model *m, uint32_t node, uint32_
 		n->versions = need_memory(realloc(n->versions, 2 * n->nr_versions * sizeof(n->versions[0])));
 	n->versions[n->nr_versions++] = v;
 	m->now.states[node].version = n->nr_versions - 1;
-	n->last_change = n->last_data = number;
-	m->now.states[node].changed = number;
+	touch(m, node, number);
 	return v;
 }
 
@@ -353,6 +358,8 @@ static void apply_write(struct model *m, uint32_t node, uint64_t pos, uint64_t l
 		i++;
 	for (; i < old->nr; i++)
 		v->blocks[v->nr++] = old->blocks[i];
+	if (v->nr > old->nr || pos + len > m->now.states[node].size)
+		m->nodes[node].last_reach = number;
 	if (pos + len > m->now.states[node].size)
 		m->now.states[node].size = pos + len;
 }
@@ -383,8 +390,8 @@ static void apply_truncate(struct model *m, uint32_t node, uint64_t size, uint32
 	if (size < m->now.states[node].size)
 		apply_clear(m, node, size, UINT64_MAX, number);
 	m->now.states[node].size = size;
-	m->nodes[node].last_change = m->nodes[node].last_data = number;
-	m->now.states[node].changed = number;
+	m->nodes[node].last_reach = number;
+	touch(m, node, number);
 }
 
 static void apply_punch(struct model *m, uint32_t node, uint64_t pos, uint64_t len, uint32_t number)
@@ -393,21 +400,16 @@ static void apply_punch(struct model *m, uint32_t node, uint64_t pos, uint64_t l
 
 	if (pos >= size)
 		return;
+	m->nodes[node].last_reach = number;
 	apply_clear(m, node, pos, end >= size ? (size + m->block_bytes - 1) / m->block_bytes * m->block_bytes : end, number);
 }
 
 /* ---- names ---- */
 
-static void touch(struct model *m, uint32_t node, uint32_t number)
-{
-	m->nodes[node].last_change = number;
-	m->now.states[node].changed = number;
-}
-
 static void touch_dir(struct model *m, uint32_t dir, uint32_t number, uint32_t now)
 {
 	touch(m, dir, number);
-	m->nodes[dir].last_data = number;
+	m->nodes[dir].last_reach = number;
 	m->now.states[dir].mtime = now;
 }
 
@@ -556,7 +558,7 @@ uint32_t model_promise(const struct model *m, const struct op *op, uint32_t numb
 	case OP_FSYNC:
 		return node == NOBODY ? 0 : m->nodes[node].last_change;
 	case OP_FDATASYNC:
-		return node == NOBODY ? 0 : m->nodes[node].last_data;
+		return node == NOBODY ? 0 : m->nodes[node].last_reach;
 	default:
 		return 0;
 	}

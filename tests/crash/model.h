@@ -34,7 +34,8 @@ struct model_version {
 struct model_node {
 	struct model_version **versions;
 	uint32_t nr_versions;
-	uint32_t last_change, last_data;	/* operations */
+	uint32_t last_change;		/* operation */
+	uint32_t last_reach;		/* the one without which its bytes cannot be reached: size, blocks, name */
 	uint32_t nr_held;
 	char *target;
 };
@@ -96,9 +97,10 @@ uint32_t model_find(const struct model *m, const char *path);
 /* What an operation that makes things durable promises: the snapshot that must be reached. */
 uint32_t model_promise(const struct model *m, const struct op *op, uint32_t number);
 
-/* The first and the last of the snapshots that a tree is like. */
+/* The first and the last of the snapshots that a tree is like, and why none besides them. */
 struct match_range {
 	uint32_t first, last;
+	char why_not_later[200], why_not_earlier[200];
 };
 
 /* True if the tree below that inode is one of those that are expected; else why. */
