@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "cache/cache.h"
 #include "block/disk.h"
+#include "drivers/simdisk.h"
 #include "fuse/session.h"
 #include "sched/sched.h"
 
@@ -63,6 +64,12 @@ static const struct option_row rows[] = {
 	NUMBER("resuid", resuid, 0, UINT32_MAX - 1, "this user may use reserved blocks"),
 	NUMBER("resgid", resgid, 0, UINT32_MAX - 1, "this group may use reserved blocks"),
 
+	{.key = "driver", .kind = OPTION_CHOICE, .offset = AT(driver), .choices = "file|sim",
+	 .help = "what carries out the I/O (file); sim: as slow as a real disk, for experiments"},
+	{.key = "profile", .kind = OPTION_CHOICE, .offset = AT(sim_profile), .choices = SIM_PROFILE_NAMES,
+	 .help = "with driver=sim: which disk (hdd7200)"},
+	{.key = "mode", .kind = OPTION_CHOICE, .offset = AT(sim_mode), .choices = SIM_MODE_NAMES,
+	 .help = "with driver=sim: how the driver talks to it (dma-irq)"},
 	{.key = "sched", .kind = OPTION_CHOICE, .offset = AT(scheduler), .choices = SCHED_NAMES,
 	 .help = "the order in which the image's I/O is served (noop)"},
 	TEXT("part", part, "a partition of a whole-disk image: number, GPT name or PARTUUID"),
@@ -143,6 +150,8 @@ void mount_options_init(struct mount_options *o)
 {
 	*o = (struct mount_options){
 		.errors = ERRORS_UNSAID,
+		.sim_profile = 1,	/* hdd7200 */
+		.sim_mode = SIM_DMA_IRQ,
 		.has_barrier = true,
 		.barrier = 1,
 		.has_journal_checksum = true,

@@ -17,6 +17,7 @@
 
 enum errors_choice { ERRORS_UNSAID = -1, ERRORS_CONTINUE, ERRORS_REMOUNT_RO, ERRORS_PANIC };
 
+enum driver_choice { DRIVER_FILE, DRIVER_SIM };
 enum data_choice { DATA_ORDERED, DATA_WRITEBACK };
 
 struct mount_options {
@@ -36,6 +37,8 @@ struct mount_options {
 	uint64_t resuid, resgid;	/* UINT32_MAX: as the superblock says */
 
 	/* the disks */
+	int driver;			/* enum driver_choice */
+	int sim_profile, sim_mode;	/* places in SIM_PROFILE_NAMES, SIM_MODE_NAMES */
 	int scheduler;			/* its place in SCHED_NAMES */
 	char *part;			/* NULL: the image is no whole disk */
 	uint64_t offset_bytes;

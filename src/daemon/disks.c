@@ -17,6 +17,7 @@
 #include "drivers/filedisk.h"
 #include "drivers/partdisk.h"
 #include "drivers/recorddisk.h"
+#include "drivers/simdisk.h"
 #include "fuse/mountinfo.h"
 #include "sched/sched.h"
 
@@ -60,6 +61,30 @@ static int open_image(const char *image, const struct mount_options *o, struct c
 			return err;
 		nanosleep(&pause, NULL);
 	}
+}
+
+/*
+ * A simulated disk over the image, in real time: its profile's seeks and rotations are slept
+ * through. The scheduler under test then is the one in front of it.
+ */
+static int add_sim(struct disks *d, const char *image, const struct mount_options *o, struct clock *clock, char *why,
+		   size_t why_size)
+{
+	const struct sim_config sim = {
+		.profile = sim_profile_at((size_t)o->sim_profile),
+		.mode = (enum sim_mode)o->sim_mode,
+		.drive = SIM_REAL,
+		.owns_media = true,
+	};
+	const struct disk_config config = disk_config_of(image, o, clock);
+	int err;
+
+	if (o->driver != DRIVER_SIM)
+		return 0;
+	err = simdisk_open(d->top, &sim, &config, &d->top, NULL, why, why_size);
+	if (!err)
+		d->image = d->top;
+	return err;
 }
 
 static int add_part(struct disks *d, const char *image, const struct mount_options *o, struct clock *clock, char *why,
@@ -110,7 +135,9 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 		return err;
 	d.image = d.top;
 	snprintf(clause, sizeof(clause), "out of memory");
-	err = add_part(&d, image, options, clock, clause, sizeof(clause));
+	err = add_sim(&d, image, options, clock, clause, sizeof(clause));
+	if (!err)
+		err = add_part(&d, image, options, clock, clause, sizeof(clause));
 	if (!err && (options->has_cow || options->cow_path))
 		err = add_cow(&d, image, options->cow_path, clock, clause, sizeof(clause));
 	if (!err)
