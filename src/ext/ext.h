@@ -88,6 +88,7 @@ struct ext {
 	/* What inode.c gives to inodes, filled in by super.c, which stands above all of them. */
 	const struct inode_ops *iops;
 	const struct file_ops *file_fops, *dir_fops;
+	const struct mapping_ops *mapping_ops;
 
 	/* state */
 	struct buffer_cache buffers;

@@ -1,4 +1,4 @@
-/* Inodes between disk and memory. */
+/* Inodes between disk and memory. What becomes of them at the end stands in evict.c. */
 #include "inode.h"
 
 #include <errno.h>
@@ -8,19 +8,12 @@
 
 #include "balloc.h"
 #include "base/assert.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "block/disk.h"
 #include "blockmap.h"
 #include "error.h"
 #include "group.h"
 #include "ialloc.h"
-#include "log.h"
-#include "mapping.h"
-#include "orphan.h"
-#include "truncate.h"
 #include "vfs/attr.h"
-#include "xattr.h"
 
 struct inode *ext_alloc_inode(struct super *sb)
 {
@@ -83,7 +76,7 @@ static void set_ops(struct inode *inode)
 
 	inode->iops = fs->iops;
 	inode->fops = S_ISDIR(inode->attr.mode) ? fs->dir_fops : fs->file_fops;
-	mapping_init(&inode->mapping, fs->sb.cache, fs->sb.disk, S_ISREG(inode->attr.mode) ? &ext_mapping_ops : NULL,
+	mapping_init(&inode->mapping, fs->sb.cache, fs->sb.disk, S_ISREG(inode->attr.mode) ? fs->mapping_ops : NULL,
 		     inode, inode->ino);
 }
 
@@ -376,70 +369,4 @@ int ext_inode_new(struct handle *h, struct inode *dir, const struct new_inode *w
 	}
 	*ret_inode = inode;
 	return 0;
-}
-
-/* ---- eviction ---- */
-
-/* Frees everything that a nameless inode has, and the inode. */
-static int delete_inode(struct inode *inode)
-{
-	struct ext *fs = ext_of(inode);
-	bool is_dir = S_ISDIR(inode->attr.mode);
-	struct handle h;
-	int err = handle_start(fs->journal, CREDITS_TRUNCATE_STEP, &h);
-
-	if (err)
-		return err;
-	inode->attr.size_bytes = 0;
-	err = ext_free_range(&h, inode, 0, fs->geo.max_file_blocks);
-	if (!err || err == -EUCLEAN)
-		err = first_error(err, ext_xattr_release(&h, inode));
-	if (err && err != -EUCLEAN) {
-		/* It stays on the list of orphans, with what could not be freed, for the next mount. */
-		ignore(ext_inode_write(&h, inode), "the first error is the one to tell");
-		return first_error(err, handle_stop(&h));
-	}
-	err = first_error(err, log_ensure(&h, inode, CREDITS_ORPHAN + CREDITS_NEW_INODE));
-	err = first_error(err, orphan_del(&h, inode));
-	info_of(inode)->dtime = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
-	err = first_error(err, ext_inode_write(&h, inode));
-	if (is_dir)
-		dentry_forget_dir(fs->sb.dentries, inode->ino);
-	/* Last: from here on the number may be somebody else's. */
-	err = first_error(err, ialloc_free(&h, fs, inode->ino, is_dir));
-	return first_error(err, handle_stop(&h));
-}
-
-/* Whatever failed, the inode must not stay linked to others in memory. */
-static void leave_orphans(struct ext *fs, struct ext_inode_info *info)
-{
-	mutex_lock(&fs->orphan_lock);
-	list_del(&info->orphan_link);
-	mutex_unlock(&fs->orphan_lock);
-}
-
-void ext_evict_inode(struct inode *inode)
-{
-	struct ext_inode_info *info = info_of(inode);
-	struct ext *fs = ext_of(inode);
-	int err = 0;
-
-	if (!inode->mapping.cache)
-		return;		/* it was never read, or never became one */
-	if (inode->attr.nlink == 0 && info->is_allocated && !fs->sb.is_read_only) {
-		ext_wait_ordered(inode);
-		mapping_truncate(&inode->mapping, 0);
-		err = delete_inode(inode);
-	} else {
-		err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
-		mapping_truncate(&inode->mapping, 0);
-	}
-	if (err && err != -EUCLEAN)
-		log_error_limited("%s: inode %u: %s while it was let go", disk_name(fs->sb.disk),
-				  inode->ino, strerror(-err));
-	leave_orphans(fs, info);
-	if (fs->journal)
-		journal_inode_forget(fs->journal, &info->ordered);
-	balloc_drop_window(fs, info);
-	mapping_done(&inode->mapping);
 }

@@ -36,7 +36,6 @@ void ext_free_reserved(struct inode *inode);
 struct inode *ext_alloc_inode(struct super *sb);
 void ext_free_inode(struct inode *inode);
 int ext_read_inode(struct inode *inode);
-void ext_evict_inode(struct inode *inode);
 
 /* Changes nlink and moves ctime. */
 void ext_set_nlink(struct inode *inode, uint32_t nlink);

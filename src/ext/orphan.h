@@ -17,10 +17,8 @@
 int orphan_add(struct handle *h, struct inode *inode) must_check;
 /* No-op when it is not. Leaves dtime 0. */
 int orphan_del(struct handle *h, struct inode *inode) must_check;
-/*
- * At a read-write mount: frees and truncates all that is on the list on disk. Counts go to the
- * log. A damaged list is told and cut.
- */
-int orphan_cleanup(struct ext *fs) must_check;
+/* For the clean-up at mount (evict.h): the first one on disk, and changing that. */
+inr_t orphan_head(const struct ext *fs);
+int orphan_set_head(struct handle *h, struct ext *fs, inr_t ino) must_check;
 
 #endif

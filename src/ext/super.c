@@ -20,14 +20,15 @@
 #include "base/mem.h"
 #include "block/disk.h"
 #include "error.h"
+#include "evict.h"
 #include "file.h"
 #include "group.h"
 #include "inode.h"
 #include "layout/feature.h"
 #include "layout/super.h"
 #include "log.h"
+#include "mapping.h"
 #include "namei.h"
-#include "orphan.h"
 #include "sync.h"
 
 /* What a mount in progress carries. */
@@ -260,6 +261,7 @@ static void init_state(struct ext *fs)
 	list_init(&fs->orphans);
 	balloc_init(fs);
 	fs->iops = &ext_inode_ops;
+	fs->mapping_ops = &ext_mapping_ops;
 	fs->file_fops = &ext_file_ops;
 	fs->dir_fops = &ext_dir_ops;
 }
