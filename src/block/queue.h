@@ -92,7 +92,7 @@ void queue_account(struct disk *disk, struct request *rq, int status);
 /* submit.c: ends a bio that cannot be carried out or need not be, and says so. */
 bool bio_refuse(struct bio *bio) must_check;
 
-/* workers.c */
+/* workers.c, and idle.c */
 int workers_start(struct disk *disk, uint32_t nr) must_check;
 void workers_stop(struct disk *disk);	/* NULL workers are harmless; nothing is queued */
 void workers_call_one(struct disk *disk) needs(disk->lock);

@@ -1,27 +1,12 @@
 /*
  * Worker threads, for drivers whose system calls block.
  *
- * An idle worker lies on a stack with a condition of its own, so that a call wakes exactly one,
- * the one that slept least.
+ * They fall idle in idle.c, from where the queue calls them.
  */
 #include <errno.h>
 
 #include "base/mem.h"
 #include "queue.h"
-
-void workers_call_one(struct disk *disk)
-{
-	struct worker *w;
-
-	/* One that was called and has not come yet will see this work too, and call on (q1). */
-	if (disk->nr_called || list_empty(&disk->idle_workers))
-		return;
-	w = list_first(&disk->idle_workers, struct worker, idle_link);
-	list_del(&w->idle_link);
-	w->is_called = true;
-	disk->nr_called++;
-	cond_signal(&w->called);
-}
 
 static void worker_sleep(struct disk *disk, struct worker *w) needs(disk->lock)
 {
