@@ -55,7 +55,7 @@ struct gpt_entry {
 };
 static_assert(sizeof(struct gpt_entry) == 0x80, "GPT entry");
 
-/* len bytes at offset, anywhere on the disk; mem_free() them. -EINVAL beyond the end. */
+/* partread.c: len bytes at offset, anywhere on the disk; mem_free() them. -EINVAL beyond the end. */
 int read_piece(struct disk *disk, uint64_t offset, uint32_t len, unsigned char **ret_bytes) must_check;
 /* The next free place in the table, zeroed; NULL when it is full. */
 struct partition *partition_add(struct partition_table *table);
