@@ -122,15 +122,22 @@ static int touch_and_write(struct handle *h, struct inode *dir)
 	return ext_inode_write(h, dir);
 }
 
-/* Puts the entry into a block that is there already: -ENOSPC when it does not fit. */
+/*
+ * Puts the entry into a block that is there already: -ENOSPC when it does not fit. A full block
+ * takes no credit, since a search for room may pass over any number of them.
+ */
 static int insert_into(struct handle *h, struct inode *dir, struct buffer *b, const struct name *name,
 		       const struct inode *inode)
 {
-	int err = meta_begin(h, b), full;
+	const struct geometry *geo = &ext_of(dir)->geo;
+	int err, full;
 
+	if (dirblock_room(geo, buffer_data(b)) < name->len_bytes)
+		return -ENOSPC;
+	err = meta_begin(h, b);
 	if (err)
 		return err;
-	full = dirblock_insert(&ext_of(dir)->geo, buffer_data(b), name->text, name->len_bytes, inode->ino,
+	full = dirblock_insert(geo, buffer_data(b), name->text, name->len_bytes, inode->ino,
 			       dirblock_type_of_mode(inode->attr.mode));
 	if (full)
 		buffer_unlock(b);
