@@ -9,6 +9,8 @@
 # The grand total is the very last line; the exit status is 1 when anything failed.
 set -u
 
+# A command that hangs is a failure, and must not keep the others from being run.
+limit_s=${LIMIT_S:-1500}
 passed=0 failed=0 skipped=0
 bad=()
 out=$(mktemp) || exit 1
@@ -19,7 +21,7 @@ closing='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
 for command in "$@"; do
 	began=$SECONDS
 	printf '== %s\n' "$command"
-	bash -c "$command" 2>&1 | tee "$out"
+	timeout -k 20 "$limit_s" bash -c "$command" 2>&1 | tee "$out"
 	status=${PIPESTATUS[0]}
 	last=$(awk 'NF { line = $0 } END { print line }' "$out")
 	if [[ $last =~ $closing ]]; then
