@@ -180,12 +180,12 @@ stays_in_front()
 	echo text >"$MNT/file"
 	kill -USR1 "$pid"
 	for _ in $(seq 50); do
-		grep -q 'cache: .* pages' "$WORK/said" && break
+		grep -q 'cache.pages [0-9]' "$WORK/said" && break
 		sleep 0.1
 	done
 	kill -INT "$pid"
 	wait "$pid"
-	grep -q 'cache: .* pages' "$WORK/said"
+	grep -q 'cache.pages [0-9]' "$WORK/said"
 	grep -q 'unmounted, clean' "$WORK/said"
 	fsck_clean "$IMG"
 }
