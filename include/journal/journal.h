@@ -142,8 +142,13 @@ bool journal_is_committed(struct journal *j, tid_t tid);
 int journal_force_commit(struct journal *j) must_check;
 /* The transaction of a started handle. */
 tid_t handle_tid(const struct handle *h);
-/* J2: the file got blocks under this handle, and their data is not durable yet. */
-void handle_add_ordered(struct handle *h, struct journal_inode *ji);
+/*
+ * J2: the file got blocks under this handle, and their data is not durable yet. True if it had none
+ * before, so that errors of writing its data count from here on.
+ */
+bool handle_add_ordered(struct handle *h, struct journal_inode *ji);
+/* Whether a transaction that is not durable waits for its data. */
+bool journal_inode_is_ordered(struct journal *j, struct journal_inode *ji);
 void journal_inode_init(struct journal_inode *ji);
 /* The file goes away: off the lists, after the committer is done with it. */
 void journal_inode_forget(struct journal *j, struct journal_inode *ji);

@@ -59,6 +59,20 @@ static void leave_orphans(struct ext *fs, struct ext_inode_info *info)
 	mutex_unlock(&fs->orphan_lock);
 }
 
+/* The file leaves the journal's lists: what it could not write, no commit will ask for any more. */
+static int write_last_data(struct ext_inode_info *info)
+{
+	struct journal *j = ext_of(&info->vfs)->journal;
+	int err;
+
+	if (!j || !journal_inode_is_ordered(j, &info->ordered))
+		return mapping_write_range(&info->vfs.mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+	err = log_write_ordered(info);
+	if (err)
+		journal_abort(j, err, "data of new blocks could not be written");
+	return err;
+}
+
 void ext_evict_inode(struct inode *inode)
 {
 	struct ext_inode_info *info = info_of(inode);
@@ -72,7 +86,7 @@ void ext_evict_inode(struct inode *inode)
 		mapping_truncate(&inode->mapping, 0);
 		err = delete_inode(inode);
 	} else {
-		err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+		err = write_last_data(info);
 		mapping_truncate(&inode->mapping, 0);
 	}
 	if (err && err != -EUCLEAN)

@@ -151,6 +151,7 @@ struct ext_inode_info {
 
 	struct list orphan_link;	/* [orphan_lock] */
 	struct journal_inode ordered;	/* the journal's */
+	_Atomic uint32_t ordered_mark;	/* errors of write-back before it do not stop a commit */
 	_Atomic tid_t sync_tid;		/* the last transaction that changed it: fsync waits for that */
 	_Atomic tid_t datasync_tid;	/* the last one without which its data cannot be read */
 };

@@ -363,8 +363,11 @@ int ext_inode_new(struct handle *h, struct inode *dir, const struct new_inode *w
 	info_of(inode)->is_allocated = true;
 	err = write_fields(h, inode, true);
 	if (err) {
+		/* Under a handle it cannot be deleted as an inode: there is nothing of it but its number. */
+		info_of(inode)->is_allocated = false;
 		inode->attr.nlink = 0;
 		inode_put(inode);
+		ignore(ialloc_free(h, fs, ino, is_dir), "the first error is the one to tell");
 		return err;
 	}
 	*ret_inode = inode;

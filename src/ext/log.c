@@ -23,11 +23,18 @@
 
 /* ---- what the journal asks of us ---- */
 
+/* Also an error that somebody was told long ago: what was lost then is what the disk would show now. */
+int log_write_ordered(struct ext_inode_info *info)
+{
+	uint32_t mark = info->ordered_mark;
+	int err = mapping_write_range(&info->vfs.mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+
+	return first_error(err, mapping_error_since(&info->vfs.mapping, &mark));
+}
+
 static int write_ordered(struct journal_inode *ji)
 {
-	struct inode *inode = &container_of(ji, struct ext_inode_info, ordered)->vfs;
-
-	return mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
+	return log_write_ordered(container_of(ji, struct ext_inode_info, ordered));
 }
 
 static void committed(void *arg, tid_t tid)

@@ -24,6 +24,11 @@ int log_start(struct ext *fs, struct journal *j, char *why, size_t why_size) mus
 int log_stop(struct ext *fs) must_check;
 
 /*
+ * Writes a file's data. An error also if any of it could not be written since a transaction that is not
+ * durable yet gave it blocks: that transaction must not become durable.
+ */
+int log_write_ordered(struct ext_inode_info *info) must_check;
+/*
  * An operation found no space. True when blocks were freed a moment ago and are free for good now:
  * then it is worth another try. *tries counts them.
  */

@@ -56,8 +56,8 @@ static void note_new_blocks(struct handle *h, struct inode *inode)
 	if (!h->journal)
 		return;
 	info->datasync_tid = handle_tid(h);
-	if (!ext_of(inode)->config.is_data_writeback)
-		handle_add_ordered(h, &info->ordered);
+	if (!ext_of(inode)->config.is_data_writeback && handle_add_ordered(h, &info->ordered))
+		info->ordered_mark = mapping_error_mark(&inode->mapping);
 }
 
 /* Gives blocks to the pages from pages[0] on that have none; *ret_nr pages were served. */

@@ -348,15 +348,33 @@ void journal_inode_init(struct journal_inode *ji)
 	ji->is_writing = false;
 }
 
-void handle_add_ordered(struct handle *h, struct journal_inode *ji)
+static bool is_ordered(const struct journal_inode *ji)
+{
+	return ji->is_writing || !list_empty(&ji->link[0]) || !list_empty(&ji->link[1]);
+}
+
+bool handle_add_ordered(struct handle *h, struct journal_inode *ji)
 {
 	struct list *link = &ji->link[parity(h->tx->tid)];
+	bool is_first;
 
 	mutex_lock(&h->journal->lock);
+	is_first = !is_ordered(ji);
 	h->tx->has_ordered = true;
 	if (list_empty(link))
 		list_add_tail(&h->tx->ordered, link);
 	mutex_unlock(&h->journal->lock);
+	return is_first;
+}
+
+bool journal_inode_is_ordered(struct journal *j, struct journal_inode *ji)
+{
+	bool is;
+
+	mutex_lock(&j->lock);
+	is = is_ordered(ji);
+	mutex_unlock(&j->lock);
+	return is;
 }
 
 void journal_inode_wait_ordered(struct journal *j, struct journal_inode *ji)
