@@ -195,6 +195,22 @@ static void mark(struct run *run, struct actor *a, char kind, uint32_t number, i
 	a->marks[number].err = err;
 }
 
+/*
+ * The operation failed, as it may. What never began is as it was; of what broke off in the middle
+ * nobody can tell, so it counts as begun, and is the last.
+ */
+static bool carry_on(struct actor *a, const struct op *op, uint32_t number, int err, uint32_t now)
+{
+	bool goes_on = op_makes_durable(op) || err == -EROFS;
+
+	if (!goes_on) {
+		model_apply(a->model, op, number, op->len, now);
+		a->ops.nr = number;
+	}
+	model_take_snapshot(a->model);
+	return goes_on;
+}
+
 /* False: the operation is none that can be done here, or failed as none should. */
 static bool do_one(struct run *run, struct actor *a, struct mount *mount, uint32_t number, char *why, size_t why_size)
 {
@@ -214,6 +230,8 @@ static bool do_one(struct run *run, struct actor *a, struct mount *mount, uint32
 	mark(run, a, 'b', number, 0);
 	err = run->splits_rename ? mount_do_split(mount, op, number, &done) : mount_do(mount, op, number, &done);
 	mark(run, a, 'r', number, err);
+	if (err && run->may_fail)
+		return carry_on(a, op, number, err, now);
 	if (err && err != -ENOSPC) {
 		snprintf(why, why_size, "operation %u, %s, failed: %s", number, text, strerror(-err));
 		return false;
@@ -239,7 +257,11 @@ static bool do_all(struct lab *lab, struct run *run, struct disk *disk, char *wh
 
 	ground_init(&ground, &config);
 	err = mount_start(&mount, &ground, disk, &config);
-	need(err == 0, mount.why);
+	need(err == 0 || run->may_fail, mount.why);
+	if (err) {
+		ground_done(&ground);
+		return true;
+	}
 	for (uint32_t i = 1; is_good && i <= a->ops.nr; i++) {
 		is_good = do_one(run, a, &mount, i, why, why_size);
 		mount_pass_time(&mount, 10);
@@ -268,7 +290,7 @@ static void take_record(struct run *run, const struct record *r)
 			.count = r->size_bytes / SECTOR_SIZE,
 			.bytes = r->data,
 			.submitted = r->submitted,
-			.completed = r->completed,
+			.completed = r->status ? UINT64_MAX : r->completed,	/* what failed may be there or not */
 			.is_fua = r->flags & BIO_FUA,
 			.is_meta = r->flags & BIO_META,
 		};
@@ -288,6 +310,7 @@ static void take_records(struct run *run)
 		struct actor *a = &run->actors[i];
 
 		a->data_since = need_memory(calloc(a->model->nr_nodes + 1, sizeof(a->data_since[0])));
+		a->was_told = need_memory(calloc(a->model->nr_nodes + 1, sizeof(a->was_told[0])));
 	}
 }
 
@@ -347,6 +370,33 @@ struct run *lab_run(struct lab *lab, const struct op_list *ops, char *why, size_
 	return run;
 }
 
+struct run *lab_run_faulty(struct lab *lab, const struct op_list *ops, const struct lab_fault *fault)
+{
+	struct disk_config config = {.name = "failing", .is_inline = true};
+	struct faultydisk_config faults = {.seed = lab->config.seed};
+	struct run *run = new_run(lab, ops, 1);
+	struct disk *below, *disk;
+	struct faultydisk *faulty;
+	char why[300];
+	bool came;
+
+	run->may_fail = true;
+	apply_setup(lab, run->actors[0].model);
+	model_take_snapshot(run->actors[0].model);
+	flat_rewind(lab->live, 0);
+	faults.fails[fault->op] = (struct fault_when){.nth = fault->nth, .is_sticky = fault->is_sticky};
+	need(faultydisk_open(lab->live->disk, false, &faults, &config, &faulty, &below) == 0, "a failing disk");
+	need(recorddisk_open(below, true, run->log, &config, &disk) == 0, "a recording disk");
+	ignore(do_all(lab, run, disk, why, sizeof(why)), "what could not be done is noted");
+	came = faultydisk_stats(faulty).failed != 0;
+	disk_close(disk);
+	finish_run(lab, run);
+	if (came)
+		return run;
+	run_destroy(run);
+	return NULL;
+}
+
 void run_destroy(struct run *run)
 {
 	if (!run)
@@ -360,6 +410,7 @@ void run_destroy(struct run *run)
 		free(a->promises);
 		free(a->promised_nodes);
 		free(a->data_since);
+		free(a->was_told);
 	}
 	free(run->actors);
 	recordlog_destroy(run->log);

@@ -26,6 +26,7 @@ struct lab_config {
 	uint32_t unused_inodes_max;	/* of the recorded mount */
 	uint32_t samples;		/* random subsets at each place where there are too many */
 	uint32_t e2fsck_one_in;		/* of the distinct states; 0: never */
+	uint32_t fault_stride;		/* of the requests that fail, one in so many is tried */
 	uint32_t depth2_one_in;		/* second crashes inside the recovery of one state in so many; 0: never */
 	bool is_data_writeback;
 	bool has_no_checksum;		/* the log is written without, and each commit with two flushes */
@@ -34,6 +35,7 @@ struct lab_config {
 };
 
 struct lab_counts {
+	uint64_t faults;
 	uint64_t workloads, states, distinct, recovered, used, second, e2fsck;
 	uint64_t judge_ns, e2fsck_ns;
 };
@@ -60,6 +62,7 @@ struct actor {
 	uint32_t *promises;		/* by operation: the snapshot that it makes sure of once it returned */
 	uint32_t *promised_nodes;	/* by operation: whose data; UINT32_MAX: everybody's */
 	uint32_t *data_since;		/* by node, of the expectation */
+	bool *was_told;			/* by node: an fsync failed; what was lost then stays lost */
 	struct expectation expect;	/* at the cut that is being judged */
 };
 
@@ -77,6 +80,7 @@ struct run {
 	uint64_t last_tick;
 	struct recordlog *log;
 	bool splits_rename;		/* a planted fault */
+	bool may_fail;			/* the disk does */
 };
 
 /* One state: what of the writes before the cut survived. */
@@ -115,6 +119,16 @@ void lab_destroy(struct lab *lab);
 
 /* Does the operations and records. The list is copied. NULL: one of them failed otherwise than the model says. */
 struct run *lab_run(struct lab *lab, const struct op_list *ops, char *why, size_t why_size);
+/*
+ * The same on a disk of which the nth request of a kind fails, and with is_sticky all behind it.
+ * Operations may fail; NULL when the fault never came.
+ */
+struct lab_fault {
+	enum bio_op op;
+	uint64_t nth;
+	bool is_sticky;
+};
+struct run *lab_run_faulty(struct lab *lab, const struct op_list *ops, const struct lab_fault *fault);
 /*
  * `nr` threads, each with its own list in a directory of its own that the setup made (w0, w1, ...),
  * in real time, on a disk that takes its time. What is not possible when its turn comes is left out.

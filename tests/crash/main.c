@@ -26,7 +26,7 @@ struct door {
 	struct lab *lab;
 	const char *ops, *state, *script, *fault;
 	uint64_t tick;
-	bool does_one, does_two, does_scripts, does_planted, is_quiet;
+	bool does_one, does_two, does_scripts, does_planted, does_faults, is_quiet;
 	bool is_searching;		/* a finding is what is wanted: it is counted, not told */
 	uint32_t nr_threaded;		/* rounds of threads */
 	uint32_t nr_three, part, parts, number;
@@ -188,6 +188,7 @@ static void close_lab(struct door *d)
 	const struct lab_counts *c = &d->lab->counts;
 
 	d->total.workloads += c->workloads;
+	d->total.faults += c->faults;
 	d->total.states += c->states;
 	d->total.distinct += c->distinct;
 	d->total.recovered += c->recovered;
@@ -247,6 +248,60 @@ static void do_given(struct door *d, const char *setup)
 	}
 	close_lab(d);
 	op_list_done(&ops);
+}
+
+static void tell_fault(struct door *d, const struct script *s, const struct lab_fault *f, struct run *run)
+{
+	static const char *const names[] = {"read", "write", "flush", "discard"};
+
+	printf("BROKEN: %s\n  %s: the %s %llu of the disk fails%s; repeat: crash -f -r %s -S %llu\n", d->lab->finding.what, s->name,
+	       names[f->op], (unsigned long long)f->nth, f->is_sticky ? ", and all behind it" : "", s->name,
+	       (unsigned long long)d->config.seed);
+	printf("  event %llu, ", (unsigned long long)d->lab->finding.state.tick);
+	state_print(&d->lab->finding.state, run, stdout);
+	printf("\n");
+	d->nr_findings++;
+}
+
+/* Every request of a kind fails once, each in a run of its own, until there are no more. */
+static void try_faults(struct door *d, const struct script *s, const struct op_list *ops, struct lab_fault f)
+{
+	struct run *run;
+
+	for (f.nth = 1; d->nr_findings < 10 && !time_is_up(d); f.nth += d->config.fault_stride) {
+		snprintf(last_words, sizeof(last_words), "crash: it stopped in %s with kind %u, request %llu, sticky %u\n",
+			 s->name, f.op, (unsigned long long)f.nth, f.is_sticky);
+		run = lab_run_faulty(d->lab, ops, &f);
+		if (!run)
+			return;
+		d->lab->counts.faults++;
+		if (!lab_explore(d->lab, run))
+			tell_fault(d, s, &f, run);
+		run_destroy(run);
+	}
+}
+
+static void do_faults(struct door *d)
+{
+	static const enum bio_op kinds[] = {BIO_WRITE, BIO_FLUSH, BIO_READ};
+	const struct script *s;
+
+	for (unsigned i = 0; (s = workload_script(i)) != NULL; i++) {
+		struct op_list ops = {0};
+
+		if (d->script && strcmp(d->script, s->name) != 0)
+			continue;
+		s->write(&ops, d->config.seed);
+		open_lab(d, s->setup, s->size_bytes);
+		for (unsigned k = 0; k < 6; k++)
+			try_faults(d, s, &ops, (struct lab_fault){.op = kinds[k / 2], .is_sticky = k % 2});
+		if (!d->is_quiet)
+			printf("%-20s %6llu faults, %8llu states\n", s->name, (unsigned long long)d->lab->counts.faults,
+			       (unsigned long long)d->lab->counts.states);
+		fflush(stdout);
+		close_lab(d);
+		op_list_done(&ops);
+	}
 }
 
 #define ACTORS 4u
@@ -403,6 +458,8 @@ static void read_option(struct door *d, int option, const char **setup)
 	case 'p': d->fault = optarg; break;
 	case 'T': d->seconds = (unsigned)atoi(optarg); break;
 	case 't': d->nr_threaded = (uint32_t)atoi(optarg); break;
+	case 'f': d->does_faults = true; break;
+	case 'g': d->config.fault_stride = (uint32_t)atoi(optarg); break;
 	case 'P': d->does_planted = true; break;
 	case 'C': d->config.has_no_checksum = true; break;
 	case 'q': d->is_quiet = true; break;
@@ -414,10 +471,18 @@ static void read_option(struct door *d, int option, const char **setup)
 	}
 }
 
+/* What fails is told to the log too, thousands of times. */
+static void be_silent(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
 int main(int argc, char **argv)
 {
 	struct door d = {
-		.config = {.block_bytes = 1024, .size_bytes = 2u << 20, .seed = 1, .samples = 16, .e2fsck_one_in = 50,
+		.config = {.block_bytes = 1024, .size_bytes = 2u << 20, .seed = 1, .samples = 16, .fault_stride = 1, .e2fsck_one_in = 50,
 			   .depth2_one_in = 200},
 		.parts = 1,
 	};
@@ -430,7 +495,7 @@ int main(int argc, char **argv)
 	signal(SIGABRT, on_abort);
 	log_set_level(LOG_LEVEL_ERROR);
 	d.began = time(NULL);
-	while ((option = getopt(argc, argv, "12P3:Csr:o:i:x:w:b:Z:S:n:e:d:u:p:t:T:k:q")) != -1)
+	while ((option = getopt(argc, argv, "12Pfg:3:Csr:o:i:x:w:b:Z:S:n:e:d:u:p:t:T:k:q")) != -1)
 		read_option(&d, option, &setup);
 	if (d.config.block_bytes == 4096 && d.config.size_bytes < 8u << 20)
 		d.config.size_bytes = 8u << 20;
@@ -438,7 +503,10 @@ int main(int argc, char **argv)
 		return find_planted(&d);
 	if (d.ops)
 		do_given(&d, setup);
-	if (d.does_scripts)
+	if (d.does_faults) {
+		log_set_sink(be_silent, NULL);
+		do_faults(&d);
+	} else if (d.does_scripts)
 		do_scripts(&d);
 	if (d.nr_threaded)
 		do_threaded(&d);

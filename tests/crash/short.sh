@@ -28,5 +28,6 @@ run -1 -s -b 4096 -e 200
 run -3 400 -S 4 -e 500 -d 1000
 run -2 -k 3/17 -e 1000 -d 5000
 run -t 4 -e 500 -d 1000
+run -f -g 11 -n 4 -d 0 -e 2000 -T 60
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

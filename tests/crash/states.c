@@ -24,26 +24,39 @@
 
 /* ---- what is expected at a cut ---- */
 
+/* What an operation that makes things durable said of the data of a file, or of everybody's. */
+static void note_promise(struct actor *a, uint32_t number)
+{
+	uint32_t only = a->promised_nodes[number];
+	bool failed = a->marks[number].err != 0;
+
+	for (uint32_t n = 0; n < a->model->nr_nodes; n++) {
+		if (only != UINT32_MAX && only != n)
+			continue;
+		if (failed)
+			a->was_told[n] = true;
+		else if (!a->was_told[n])
+			a->data_since[n] = number;
+	}
+}
+
 static void make_expectation(const struct lab *lab, struct actor *a, uint64_t tick)
 {
 	struct expectation *e = &a->expect;
 
 	*e = (struct expectation){.data_since = a->data_since, .data_may_be_lost = lab->config.is_data_writeback};
 	memset(a->data_since, 0, a->model->nr_nodes * sizeof(a->data_since[0]));
+	memset(a->was_told, 0, a->model->nr_nodes * sizeof(a->was_told[0]));
 	for (uint32_t i = 1; i <= a->ops.nr; i++) {
 		const struct run_mark *mark = &a->marks[i];
-		uint32_t node = a->promised_nodes[i];
 
 		if (mark->begun <= tick)
 			e->begun = i;
-		if (!op_makes_durable(&a->ops.ops[i - 1]) || mark->returned > tick || mark->err)
+		if (!op_makes_durable(&a->ops.ops[i - 1]) || mark->returned > tick)
 			continue;
-		if (a->promises[i] > e->least)
+		note_promise(a, i);
+		if (!mark->err && a->promises[i] > e->least)
 			e->least = a->promises[i];
-		if (node != UINT32_MAX)
-			a->data_since[node] = i;
-		for (uint32_t n = 0; node == UINT32_MAX && n < a->model->nr_nodes; n++)
-			a->data_since[n] = i;
 	}
 }
 
@@ -329,7 +342,8 @@ static uint8_t *find_cuts(const struct run *run)
 	uint8_t *kind = need_memory(calloc(run->last_tick + 2, 1));
 
 	for (uint32_t i = 0; i < run->nr_writes; i++) {
-		uint64_t at = run->writes[i].completed <= run->last_tick ? run->writes[i].completed : run->writes[i].submitted;
+		const struct run_write *w = &run->writes[i];
+		uint64_t at = w->completed <= run->last_tick ? w->completed : w->submitted;
 
 		kind[at] = 1;
 	}
