@@ -45,7 +45,7 @@ struct page_cache_stats {
 	counter_t ahead_used, ahead_early, ahead_late, ahead_wasted;
 	counter_t reclaimed, activated, deactivated;
 	counter_t refaults, refaults_activated;
-	counter_t throttle_waits, throttle_ns, reclaim_waits;
+	counter_t throttle_waits, throttle_ns, reclaim_waits, reserve_uses;
 	counter_t bytes_copied_in, bytes_copied_out, bytes_lent;
 };
 

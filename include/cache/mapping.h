@@ -131,12 +131,19 @@ void mapping_drop_clean(struct mapping *m, uint64_t first, uint64_t last);
 void mapping_drop_range(struct mapping *m, uint64_t first, uint64_t last);
 
 /*
- * WAIT: all pages in [first, last] that are dirty or under writeback now are written when it
- * returns; an error is one of this mapping's since the call. START: gives those to the disk that can
- * be had without sleeping for a page lock. Pinned pages are left out.
+ * What is dirty in [first, last] when it is called goes to the disk; pinned pages are left out.
+ * START: those that can be had without sleeping for a page lock. SUBMIT: all of them, but their end
+ * is not waited for: mapping_wait_range() does that, for many mappings at once. WAIT: they are
+ * written when it returns, and so is what was under writeback; an error is one of this mapping's
+ * since the call.
  */
-enum writeback_mode { WRITEBACK_START, WRITEBACK_WAIT };
+enum writeback_mode { WRITEBACK_START, WRITEBACK_SUBMIT, WRITEBACK_WAIT };
 int mapping_write_range(struct mapping *m, uint64_t first, uint64_t last, enum writeback_mode mode) must_check;
+/*
+ * Waits for what is under writeback in [first, last] now. An error since *since (of
+ * mapping_error_mark(), taken before the writes were submitted) is told once, and *since moves on.
+ */
+int mapping_wait_range(struct mapping *m, uint64_t first, uint64_t last, uint32_t *since) must_check;
 /* An fsync's question: has a write-back failed since *since? Returns that error once and updates. */
 int mapping_error_since(struct mapping *m, uint32_t *since) must_check;
 static inline uint32_t mapping_error_mark(const struct mapping *m)

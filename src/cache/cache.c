@@ -61,6 +61,7 @@ static void set_limits(struct page_cache *cache)
 	cache->dirty_max = percent_of(cache->pages_max, config->dirty_percent, DIRTY_PERCENT);
 	cache->background_max = min(percent_of(cache->pages_max, config->background_percent, BACKGROUND_PERCENT),
 				    cache->dirty_max / 2);
+	cache->brake = (cache->background_max + cache->dirty_max) / 2;
 	cache->pins_max = cache->pages_max / 2;
 	cache->ahead_max = ahead_max(cache);
 	cache->is_inline = workqueue_is_inline(config->work);
@@ -91,18 +92,25 @@ int page_cache_create(const struct page_cache_config *config, struct page_cache 
 	cache->config = *config;
 	set_limits(cache);
 	err = shadows_create(cache);
-	if (err) {
-		mem_free(cache);
-		return err;
-	}
+	if (err)
+		goto out_free;
+	err = write_reserve_create(cache);
+	if (err)
+		goto out_shadows;
 	set_lists(cache);
 	mutex_init(&cache->lru_lock, RANK_LRU, "page cache");
 	cond_init(&cache->progress);
 	cond_init(&cache->flushers_gone);
 	cond_init(&cache->sync_progress);
+	cond_init(&cache->reserve_back);
 	cache_flusher_init(cache);
 	*ret_cache = cache;
 	return 0;
+out_shadows:
+	shadows_destroy(cache);
+out_free:
+	mem_free(cache);
+	return err;
 }
 
 void page_cache_destroy(struct page_cache *cache)
@@ -116,7 +124,9 @@ void page_cache_destroy(struct page_cache *cache)
 	must(cache->nr_active == 0);
 	must(atomic_load(&cache->nr_prefetched) == 0);
 	slabs_destroy(cache);
+	write_reserve_destroy(cache);
 	shadows_destroy(cache);
+	cond_done(&cache->reserve_back);
 	cond_done(&cache->sync_progress);
 	cond_done(&cache->flushers_gone);
 	cond_done(&cache->progress);
@@ -141,7 +151,7 @@ static const struct reported reported[] = {
 	REPORTED(ahead_late), REPORTED(ahead_wasted),
 	REPORTED(pages_written), REPORTED(writeback_runs), REPORTED(throttle_waits), REPORTED(throttle_ns),
 	REPORTED(reclaimed), REPORTED(activated), REPORTED(deactivated), REPORTED(refaults),
-	REPORTED(refaults_activated), REPORTED(reclaim_waits),
+	REPORTED(refaults_activated), REPORTED(reclaim_waits), REPORTED(reserve_uses),
 	REPORTED(bytes_copied_in), REPORTED(bytes_copied_out), REPORTED(bytes_lent),
 };
 

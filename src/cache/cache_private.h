@@ -49,7 +49,7 @@ struct evicted {
 struct waiter {
 	struct list link;	/* [lru_lock] */
 	struct cond cond;
-	uint32_t want;
+	uint32_t want;		/* [lru_lock] pins; completed writes */
 	bool is_granted;	/* [lru_lock] */
 };
 
@@ -61,6 +61,7 @@ struct page_cache {
 	uint32_t slab_pages;
 	uint32_t batch_max;
 	uint32_t dirty_max;		/* dirty and under writeback: beyond it writers wait */
+	uint32_t brake;			/* the same: beyond it writers are slowed down */
 	uint32_t background_max;	/* dirty: beyond it the flusher writes */
 	uint32_t pins_max;
 	uint32_t ahead_max;		/* the largest window of one reader */
@@ -100,6 +101,10 @@ struct page_cache {
 	_Atomic uint32_t nr_throttled;	/* [lru_lock to change] */
 	struct list throttled;		/* [lru_lock] struct waiter, oldest first */
 
+	/* for bios when there is no memory (writeback.c) */
+	struct list write_reserve;	/* [lru_lock] */
+	struct cond reserve_back;
+
 	/* the flusher */
 	struct work flush_work;
 	_Atomic bool is_kicked;		/* queued to run at once */
@@ -122,7 +127,12 @@ void cache_kick_flusher(struct page_cache *cache);
 void pins_get(struct page_cache *cache, uint32_t nr);
 void pins_put(struct page_cache *cache, uint32_t nr);
 void alloc_progress(struct page_cache *cache) needs(cache->lru_lock);
-void throttle_progress(struct page_cache *cache) needs(cache->lru_lock);
+/* So many writes completed, or pages are not dirty any more. */
+void throttle_progress(struct page_cache *cache, uint32_t nr_completed) needs(cache->lru_lock);
+/* Before nr pages are made dirty, and before anything is locked. */
+void throttle_pages(struct page_cache *cache, uint32_t nr);
+/* Pure: how many writes must complete before nr pages may be written. */
+uint32_t throttle_debt(uint32_t nr, uint32_t used, uint32_t brake, uint32_t limit);
 
 /* page.c: pages and slabs */
 void page_check(const struct page *page);	/* the invariants of page.h; page lock held; debug build only */
@@ -245,11 +255,14 @@ bool prefetch_run(struct mapping *m, uint64_t first, uint32_t nr, uint64_t mark)
 void prefetch(struct mapping *m, const struct ra_plan *plan);
 
 /* writeback.c: from dirty pages to bios */
+int write_reserve_create(struct page_cache *cache) must_check;
+void write_reserve_destroy(struct page_cache *cache);
 struct writeout {
 	struct mapping *mapping;	/* of the pages below */
 	struct page *pages[BATCH_PAGES_MAX];	/* locked, dirty, to be written together */
 	uint32_t nr;
 	bool may_sleep;			/* for page locks and earlier writes; else such pages are left */
+	bool waits;			/* for the writes' end: then a lone bio can be carried out here */
 	uint32_t bio_flags;
 	uint32_t bio_pages_max;		/* of this mapping's disk */
 	struct plug plug;
@@ -257,7 +270,7 @@ struct writeout {
 	uint64_t nr_written;		/* so far */
 	int err;			/* first: a lack of memory, or the lone bio's */
 };
-void writeout_start(struct writeout *w, bool may_sleep);
+void writeout_start(struct writeout *w, enum writeback_mode mode);
 /*
  * Writes the pages with `tag` in [from, last], until about nr_max were. Returns the index to go on
  * from, or UINT64_MAX when the range is done. The pages may wait in w for more.

@@ -137,7 +137,7 @@ void page_cancel_dirty(struct page *page)
 	mutex_lock(&cache->lru_lock);
 	if (m->nr_dirty == 0)
 		mapping_became_clean(m);
-	throttle_progress(cache);
+	throttle_progress(cache, 0);
 	mutex_unlock(&cache->lru_lock);
 	mutex_unlock(&m->lock);
 }
@@ -232,7 +232,7 @@ void pages_end_writeback(struct mapping *m, struct page **pages, uint32_t nr, un
 	clear_writeback(m, pages, nr, !was_written);
 	mutex_lock(&cache->lru_lock);
 	epoch_leave(cache, epoch, nr);
-	throttle_progress(cache);
+	throttle_progress(cache, was_written ? nr : 0);
 	alloc_progress(cache);
 	mutex_unlock(&cache->lru_lock);
 	mutex_unlock(&m->lock);

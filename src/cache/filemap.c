@@ -431,7 +431,7 @@ static ssize_t write_chunk(struct chunk *c)
 	uint32_t nr_pinned = c->nr;
 	ssize_t taken;
 
-	page_cache_throttle(cache);
+	throttle_pages(cache, nr_pinned);
 	pins_get(cache, nr_pinned);
 	taken = begin_fill_end(c);
 	pins_put(cache, nr_pinned);

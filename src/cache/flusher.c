@@ -151,7 +151,7 @@ static struct round run_round(struct page_cache *cache, enum round_kind kind)
 	nr_data = cache->nr_dirty_data;
 	nr_meta = cache->nr_dirty_meta;
 	mutex_unlock(&cache->lru_lock);
-	writeout_start(&w, false);
+	writeout_start(&w, WRITEBACK_START);
 	visit_list(cache, &cache->dirty_data, nr_data, kind, &w, &round);
 	visit_list(cache, &cache->dirty_meta, nr_meta, kind, &w, &round);
 	ignore(writeout_finish(&w), "what found no memory is dirty again and gets its next turn");
@@ -235,7 +235,7 @@ static int start_list(struct page_cache *cache, struct list *list, uint64_t seq)
 	struct writeout w;
 	struct mapping *m;
 
-	writeout_start(&w, true);
+	writeout_start(&w, WRITEBACK_WAIT);
 	while ((m = pick_unvisited(cache, list, seq)) != NULL) {
 		uint64_t last = mapping_tag_towrite(m, 0, UINT64_MAX - 1);
 

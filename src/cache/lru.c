@@ -35,7 +35,7 @@
 
 #define RECLAIM_BATCH 32u	/* freed at least, while at it: shares the cost of the lock */
 #define ACTIVE_PER_INACTIVE 2u	/* more active ones than that are looked at */
-#define RECHECK_MS 50u		/* for progress that nobody announces: an owner clears PAGE_PINNED */
+#define RECHECK_MS 50u		/* for progress that nobody announces: a mapping's lock that was busy */
 
 /* The lists. */
 

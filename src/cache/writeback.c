@@ -21,7 +21,8 @@
  *                            for its writeback afterwards.
  *   redirtied under way      cannot be: writers wait for writeback (P2).
  *   pinned by the journal    passed over; it stays dirty.
- *   no memory for a bio      the pages become dirty again, and the caller is told -ENOMEM.
+ *   no memory for a bio      one of the reserve is used; who may sleep waits for one. For the flusher
+ *                            the pages become dirty again when there is none.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,19 +32,31 @@
 #include "block/disk.h"
 #include "cache_private.h"
 
-/* The pages of one write bio; from submission to completion. */
+/*
+ * A write bio and its pages, from submission to completion, in one piece of memory. Behind the
+ * pages lies the bio. A few of the largest size are made with the cache and kept for times
+ * without memory: so what makes pages clean never fails for want of memory, nor waits for any but
+ * what its own writes give back.
+ */
 struct write_io {
 	struct mapping *mapping;
+	struct bio *bio;
+	struct list reserve_link;	/* [lru_lock] */
+	bool is_reserve;
 	unsigned epoch;
 	uint32_t nr;
 	struct page *pages[];
 };
 
-void writeout_start(struct writeout *w, bool may_sleep)
+/* Kept for times without memory: enough to have the disk always at work. */
+#define WRITE_RESERVE 8
+
+void writeout_start(struct writeout *w, enum writeback_mode mode)
 {
 	w->mapping = NULL;
 	w->nr = 0;
-	w->may_sleep = may_sleep;
+	w->may_sleep = mode != WRITEBACK_START;
+	w->waits = mode == WRITEBACK_WAIT;
 	w->single = NULL;
 	w->nr_written = 0;
 	w->err = 0;
@@ -52,50 +65,142 @@ void writeout_start(struct writeout *w, bool may_sleep)
 
 /* Bios. */
 
-static void write_io_end(struct bio *bio, int status)
+static size_t bio_offset(uint32_t nr)
 {
-	struct write_io *io = bio->private;
+	return round_up(sizeof(struct write_io) + nr * sizeof(struct page *), _Alignof(struct bio));
+}
 
-	pages_end_writeback(io->mapping, io->pages, io->nr, io->epoch, status);
-	mem_free(io);
-	bio_free(bio);
+static struct write_io *io_alloc(uint32_t nr)
+{
+	struct write_io *io = mem_alloc(bio_offset(nr) + sizeof(struct bio) + nr * sizeof(struct bio_vec));
+
+	if (io)
+		io->is_reserve = false;
+	return io;
+}
+
+int write_reserve_create(struct page_cache *cache)
+{
+	list_init(&cache->write_reserve);
+	for (int i = 0; i < WRITE_RESERVE; i++) {
+		struct write_io *io = io_alloc(BATCH_PAGES_MAX);
+
+		if (!io) {
+			write_reserve_destroy(cache);
+			return -ENOMEM;
+		}
+		io->is_reserve = true;
+		list_add(&cache->write_reserve, &io->reserve_link);
+	}
+	return 0;
+}
+
+void write_reserve_destroy(struct page_cache *cache)
+{
+	struct write_io *io, *tmp;
+
+	list_for_each_safe(io, tmp, &cache->write_reserve, reserve_link)
+		mem_free(io);
+}
+
+static struct write_io *reserve_take(struct page_cache *cache) needs(cache->lru_lock)
+{
+	struct write_io *io;
+
+	if (list_empty(&cache->write_reserve))
+		return NULL;
+	io = list_first(&cache->write_reserve, struct write_io, reserve_link);
+	list_del(&io->reserve_link);
+	counter_add(&cache->stats.reserve_uses, 1);
+	return io;
+}
+
+/*
+ * The pages' end comes last, as the cache may go with it; so what is kept for the next one goes
+ * back before, and a sleeper finds it when it has the lock.
+ */
+static void write_io_end(struct write_io *io, int status)
+{
+	struct page_cache *cache = io->mapping->cache;
+	struct page *pages[BATCH_PAGES_MAX];
+	struct mapping *m = io->mapping;
+	unsigned epoch = io->epoch;
+	uint32_t nr = io->nr;
+
+	if (!io->is_reserve) {
+		pages_end_writeback(m, io->pages, nr, epoch, status);
+		mem_free(io);
+		return;
+	}
+	memcpy(pages, io->pages, nr * sizeof(pages[0]));
+	mutex_lock(&cache->lru_lock);
+	list_add(&cache->write_reserve, &io->reserve_link);
+	cond_signal(&cache->reserve_back);
+	mutex_unlock(&cache->lru_lock);
+	pages_end_writeback(m, pages, nr, epoch, status);
 }
 
 /* -ENOMEM from below is a disk that failed: the pages were handed to it. */
 static void write_end_io(struct bio *bio)
 {
-	write_io_end(bio, bio->status == -ENOMEM ? -EIO : bio->status);
+	write_io_end(bio->private, bio->status == -ENOMEM ? -EIO : bio->status);
+}
+
+/* All that is held back goes to the disk, but for the batch that is being made into bios. */
+static void submit_held(struct writeout *w)
+{
+	if (w->single) {
+		plug_submit(&w->plug, w->single);
+		w->single = NULL;
+	}
+	plug_finish(&w->plug);
+	plug_start(&w->plug);
+}
+
+/*
+ * Who may sleep waits for its own writes or others' to give a piece of the reserve back: all of
+ * them are with the disk by then.
+ */
+static struct write_io *io_from_reserve(struct writeout *w)
+{
+	struct page_cache *cache = w->mapping->cache;
+	struct write_io *io;
+
+	if (w->may_sleep)
+		submit_held(w);
+	mutex_lock(&cache->lru_lock);
+	while (!(io = reserve_take(cache)) && w->may_sleep)
+		cond_wait(&cache->reserve_back, &cache->lru_lock);
+	mutex_unlock(&cache->lru_lock);
+	return io;
 }
 
 static struct bio *write_bio(struct writeout *w, struct page **pages, uint32_t nr, unsigned epoch)
 {
 	struct mapping *m = w->mapping;
-	sector_t sector = pages[0]->block << (m->block_bits - SECTOR_SHIFT);
-	struct write_io *io = mem_alloc(sizeof(*io) + nr * sizeof(io->pages[0]));
-	struct bio *bio;
+	struct write_io *io = io_alloc(nr);
 
 	if (!io)
+		io = io_from_reserve(w);
+	if (!io)
 		return NULL;
-	bio = bio_alloc(m->disk, BIO_WRITE, w->bio_flags, sector, nr);
-	if (!bio) {
-		mem_free(io);
-		return NULL;
-	}
 	io->mapping = m;
 	io->epoch = epoch;
 	io->nr = nr;
 	memcpy(io->pages, pages, nr * sizeof(io->pages[0]));
-	bio->private = io;
-	bio->end_io = write_end_io;
+	io->bio = (struct bio *)(void *)((char *)io + bio_offset(nr));
+	bio_init(io->bio, m->disk, BIO_WRITE, w->bio_flags, pages[0]->block << (m->block_bits - SECTOR_SHIFT), nr);
+	io->bio->private = io;
+	io->bio->end_io = write_end_io;
 	for (uint32_t i = 0; i < nr; i++)
-		must(bio_add(bio, pages[i]->data, m->block_bytes));
-	return bio;
+		must(bio_add(io->bio, pages[i]->data, m->block_bytes));
+	return io->bio;
 }
 
 /* The first bio is held back: if it stays the only one, writeout_finish() need not wake a thread. */
 static void queue_bio(struct writeout *w, struct bio *bio)
 {
-	if (!w->single && w->plug.nr_bios == 0 && w->may_sleep) {
+	if (!w->single && w->plug.nr_bios == 0 && w->waits) {
 		w->single = bio;
 		return;
 	}
@@ -172,12 +277,7 @@ static void write_batch(struct writeout *w)
 static void submit_all(struct writeout *w)
 {
 	write_batch(w);
-	if (w->single) {
-		plug_submit(&w->plug, w->single);
-		w->single = NULL;
-	}
-	plug_finish(&w->plug);
-	plug_start(&w->plug);
+	submit_held(w);
 }
 
 static bool lock_for_write(struct writeout *w, struct page *page)
@@ -264,7 +364,7 @@ int writeout_finish(struct writeout *w)
 		int status = bio_submit_wait(w->single);
 
 		status = status == -ENOMEM ? -EIO : status;
-		write_io_end(w->single, status);
+		write_io_end(w->single->private, status);
 		w->single = NULL;
 		w->err = first_error(w->err, status);
 	}
@@ -284,7 +384,7 @@ int page_write(struct page *page)
 		return err;
 	}
 	page_get(page);
-	writeout_start(&w, true);
+	writeout_start(&w, WRITEBACK_WAIT);
 	set_mapping(&w, page->mapping);
 	w.pages[w.nr++] = page;
 	write_batch(&w);
@@ -347,11 +447,17 @@ int mapping_write_range(struct mapping *m, uint64_t first, uint64_t last, enum w
 
 	/* What becomes dirty from here on is the next caller's: a stream of writers cannot hold us. */
 	last = min(last, mapping_tag_towrite(m, first, last));
-	writeout_start(&w, mode == WRITEBACK_WAIT);
+	writeout_start(&w, mode);
 	ignore(writeout_range(&w, m, first, last, MAPPING_TAG_TOWRITE, UINT64_MAX), "the whole range");
 	err = writeout_finish(&w);
-	if (mode == WRITEBACK_START)
+	if (mode != WRITEBACK_WAIT)
 		return err;
 	mapping_wait_writeback(m, first, last);
 	return first_error(err, mapping_error_since(m, &error_mark));
+}
+
+int mapping_wait_range(struct mapping *m, uint64_t first, uint64_t last, uint32_t *since)
+{
+	mapping_wait_writeback(m, first, last);
+	return mapping_error_since(m, since);
 }

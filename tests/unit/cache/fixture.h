@@ -59,6 +59,8 @@ struct rig {
 	/* a head that goes where it is sent, in the order of requests, in blocks */
 	uint64_t head, travel, nr_seeks, blocks_read, blocks_written;
 	bool reads_stick;
+	bool is_metered;		/* each write waits to be let through */
+	uint32_t nr_let_through;
 	struct rig_write writes[RIG_WRITES_LOGGED];
 
 	/* what the cache told the user [the log's lock] */
@@ -76,6 +78,8 @@ void rig_stop(struct rig *rig);
 void rig_stick_reads(struct rig *rig);
 void rig_stick_writes(struct rig *rig);
 void rig_unstick(struct rig *rig);
+void rig_meter_writes(struct rig *rig, bool is_metered);
+void rig_let_write_through(struct rig *rig);
 void rig_wait_stuck(struct rig *rig, uint32_t nr);	/* until so many writes hang */
 void rig_forget_writes(struct rig *rig);
 const uint8_t *rig_block(const struct rig *rig, uint64_t block);

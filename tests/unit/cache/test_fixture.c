@@ -62,8 +62,9 @@ static int do_write(struct rig *rig, struct request *rq)
 	rig->blocks_written += move_head(rig, rq);
 	rig->nr_stuck++;
 	cond_broadcast(&rig->unstuck);
-	while (rig->writes_stick)
+	while (rig->writes_stick || (rig->is_metered && rig->nr_let_through == 0))
 		cond_wait(&rig->unstuck, &rig->lock);
+	rig->nr_let_through -= rig->nr_let_through > 0;
 	rig->nr_stuck--;
 	if (rig->fail_writes > 0) {
 		rig->fail_writes--;
@@ -203,6 +204,22 @@ void rig_unstick(struct rig *rig)
 {
 	mutex_lock(&rig->lock);
 	rig->writes_stick = rig->reads_stick = false;
+	cond_broadcast(&rig->unstuck);
+	mutex_unlock(&rig->lock);
+}
+
+void rig_meter_writes(struct rig *rig, bool is_metered)
+{
+	mutex_lock(&rig->lock);
+	rig->is_metered = is_metered;
+	cond_broadcast(&rig->unstuck);
+	mutex_unlock(&rig->lock);
+}
+
+void rig_let_write_through(struct rig *rig)
+{
+	mutex_lock(&rig->lock);
+	rig->nr_let_through++;
 	cond_broadcast(&rig->unstuck);
 	mutex_unlock(&rig->lock);
 }

@@ -136,28 +136,112 @@ START_TEST(failed_write_is_told_by_cache_sync)
 }
 END_TEST
 
-START_TEST(without_memory_pages_stay_dirty_and_are_written_later)
+/* No two of f's pages lie side by side on disk. */
+static void dirty_scattered(uint32_t nr)
 {
-	uint64_t n;
-	int err = -ENOMEM;
+	for (uint64_t i = 0; i < nr; i++) {
+		ck_assert_int_eq(file_fill(&f, i * 4096, (uint8_t)i, 4096), 4096);
+		ck_assert_int_eq(file_fill(&g, i * 4096, 'g', 4096), 4096);
+	}
+}
+
+static void check_scattered(uint32_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		ck_assert_int_eq(rig_block(&rig, f.map[i])[4095], (uint8_t)i);
+	ck_assert_uint_gt(counter_get(&page_cache_stats(rig.cache)->reserve_uses), 8);
+	ck_assert_uint_eq(f.mapping.error_seq, 0);
+}
+
+START_TEST(sync_without_any_memory_writes_everything)
+{
+	int err;
 
 	begin_inline();
-	ck_assert_int_eq(file_fill(&f, 0, 7, 3 * 4096), 3 * 4096);
-	for (n = 1; err == -ENOMEM && n < 50; n++) {
-		mem_fail_nth(n, true);
-		err = file_sync(&f);
-		mem_fail_nth(0, false);
-		if (err) {
-			ck_assert_int_eq(err, -ENOMEM);
-			ck_assert_uint_eq(f.mapping.nr_dirty, 3);
-			ck_assert_uint_eq(f.mapping.nr_writeback, 0);
-			ck_assert(!list_empty(&f.mapping.dirty_link));
-		}
-	}
+	dirty_scattered(100);
+	mem_fail_nth(1, true);
+	err = file_sync(&f);
+	mem_fail_nth(0, false);
 	ck_assert_int_eq(err, 0);
-	ck_assert_uint_gt(n, 2);
-	ck_assert_int_eq(rig_block(&rig, f.map[2])[4095], 7);
-	ck_assert_uint_eq(f.mapping.error_seq, 0);
+	check_scattered(100);
+	end();
+}
+END_TEST
+
+START_TEST(flusher_without_any_memory_writes_everything_in_the_end)
+{
+	begin_inline();
+	dirty_scattered(100);
+	mem_fail_nth(1, true);
+	for (int i = 0; i < 30; i++) {
+		clock_advance(rig.clock, 6000 * NSEC_PER_MSEC);
+		work_run_pending(rig.work);
+	}
+	mem_fail_nth(0, false);
+	ck_assert_uint_eq(page_cache_nr_dirty(rig.cache), 0);
+	check_scattered(100);
+	end();
+}
+END_TEST
+
+static void sync_it(void *arg)
+{
+	ck_assert_int_eq(file_sync(arg), 0);
+}
+
+/* More at once than the reserve has pieces: they wait for each other's, and nobody for ever. */
+START_TEST(syncs_share_the_reserve)
+{
+	struct thread *threads[4];
+
+	rig_defaults(&rig);
+	rig.is_inline = false;
+	rig.cache_bytes = 16 << 20;
+	begin();
+	dirty_scattered(150);
+	for (int i = 0; i < 4; i++)
+		threads[i] = thread_create("sync", sync_it, i % 2 ? &f : &g);
+	mem_fail_nth(1, true);
+	for (int i = 0; i < 4; i++)
+		thread_join(threads[i]);
+	mem_fail_nth(0, false);
+	ck_assert_int_eq(file_sync(&f), 0);
+	for (uint64_t i = 0; i < 150; i++)
+		ck_assert_int_eq(rig_block(&rig, f.map[i])[4095], (uint8_t)i);
+	ck_assert_uint_eq(page_cache_nr_dirty(rig.cache), 0);
+	end();
+}
+END_TEST
+
+/* As an ordered commit does it: all files' writes are under way before any is waited for. */
+START_TEST(submitted_writes_are_waited_for_later)
+{
+	uint32_t mark_f, mark_g;
+
+	rig_defaults(&rig);
+	rig.is_inline = false;
+	begin();
+	ck_assert_int_eq(file_fill(&f, 0, 'f', 4096), 4096);
+	ck_assert_int_eq(file_fill(&g, 0, 'g', 4096), 4096);
+	mark_f = mapping_error_mark(&f.mapping);
+	mark_g = mapping_error_mark(&g.mapping);
+	rig_stick_writes(&rig);
+	ck_assert_int_eq(mapping_write_range(&f.mapping, 0, UINT64_MAX, WRITEBACK_SUBMIT), 0);
+	ck_assert_int_eq(mapping_write_range(&g.mapping, 0, UINT64_MAX, WRITEBACK_SUBMIT), 0);
+	rig_wait_stuck(&rig, 1);	/* they are neighbours, so perhaps they met in one request */
+	ck_assert_uint_eq(page_cache_nr_dirty(rig.cache), 0);
+	ck_assert_uint_eq(rig.cache->nr_writeback, 2);
+	mutex_lock(&rig.lock);
+	rig.fail_writes = 2;
+	mutex_unlock(&rig.lock);
+	rig_unstick(&rig);
+	ck_assert_int_eq(mapping_wait_range(&f.mapping, 0, UINT64_MAX, &mark_f), -EIO);
+	ck_assert_int_eq(mapping_wait_range(&f.mapping, 0, UINT64_MAX, &mark_f), 0);
+	ck_assert_int_eq(mapping_wait_range(&g.mapping, 0, UINT64_MAX, &mark_g), -EIO);
+	ck_assert_int_eq(mapping_wait_range(&g.mapping, 0, UINT64_MAX, &mark_g), 0);
+	mutex_lock(&rig.lock);
+	rig.fail_writes = 0;
+	mutex_unlock(&rig.lock);
 	end();
 }
 END_TEST
@@ -443,6 +527,95 @@ START_TEST(throttled_writers_of_a_small_cache_all_come_through)
 }
 END_TEST
 
+START_TEST(debt_grows_from_nothing_to_all_of_it)
+{
+	uint32_t before = 0;
+
+	ck_assert_uint_eq(throttle_debt(256, 999, 1000, 3000), 0);
+	for (uint32_t used = 1000; used <= 3500; used += 10) {
+		uint32_t debt = throttle_debt(256, used, 1000, 3000);
+
+		ck_assert_uint_ge(debt, before);
+		ck_assert_uint_le(debt, before + 4);	/* no step anywhere */
+		before = debt;
+	}
+	ck_assert_uint_eq(before, 257);
+}
+END_TEST
+
+static _Atomic bool is_writer_done;
+static uint64_t slowest;
+
+static uint64_t nr_written(void)
+{
+	return counter_get(&page_cache_stats(rig.cache)->pages_written);
+}
+
+static bool stands_in_line(void)
+{
+	bool is;
+
+	mutex_lock(&rig.cache->lru_lock);
+	is = !list_empty(&rig.cache->throttled);
+	mutex_unlock(&rig.cache->lru_lock);
+	return is;
+}
+
+static void write_chunks(void *arg)
+{
+	uint32_t chunk = rig.cache->batch_max;
+
+	(void)arg;
+	for (uint64_t at = 0; at + chunk <= 16384; at += chunk) {
+		uint64_t before = nr_written();
+
+		ck_assert_int_eq(file_fill(&f, at * 4096, 1, chunk * 4096ul), chunk * 4096l);
+		slowest = max(slowest, nr_written() - before);
+	}
+	is_writer_done = true;
+}
+
+/*
+ * The disk writes 16 pages each time the writer waits, and stands still else: it could not be
+ * slower. The writer comes to write what the disk completes, chunk for chunk, while what is dirty
+ * stays at the limit or below; no chunk has to wait for many.
+ */
+START_TEST(writer_is_slowed_down_smoothly)
+{
+	struct thread *writer;
+	uint32_t chunk, most = 0;
+
+	rig_defaults(&rig);
+	rig.is_inline = false;
+	rig.cache_bytes = 16 << 20;
+	rig.disk_bytes = 128 << 20;
+	rig.request_bytes_max = 64 << 10;
+	begin();
+	chunk = rig.cache->batch_max;
+	rig_meter_writes(&rig, true);
+	writer = thread_create("writer", write_chunks, NULL);
+	while (!is_writer_done) {
+		uint64_t before = nr_written();
+
+		most = max(most, rig.cache->nr_dirty + rig.cache->nr_writeback);
+		if (!stands_in_line()) {
+			usleep(20);
+			continue;
+		}
+		rig_let_write_through(&rig);
+		while (nr_written() == before && !is_writer_done)
+			usleep(20);
+	}
+	rig_meter_writes(&rig, false);
+	thread_join(writer);
+	ck_assert_uint_le(most, rig.cache->dirty_max + chunk);
+	ck_assert_uint_gt(counter_get(&page_cache_stats(rig.cache)->throttle_waits), 16384 / chunk / 2);
+	ck_assert_uint_gt(counter_get(&page_cache_stats(rig.cache)->throttle_ns), 0);
+	ck_assert_uint_le(slowest, 3 * chunk);
+	end();
+}
+END_TEST
+
 START_TEST(inline_writer_beyond_the_limit_writes_itself)
 {
 	begin_inline();
@@ -502,7 +675,12 @@ TEST_SUITE(cache_writeback)
 	tcase_add_test(tc, range_writes_only_the_range);
 	tcase_add_test(tc, failed_write_is_told_once_to_each_marker);
 	tcase_add_test(tc, failed_write_is_told_by_cache_sync);
-	tcase_add_test(tc, without_memory_pages_stay_dirty_and_are_written_later);
+	tcase_add_test(tc, sync_without_any_memory_writes_everything);
+	tcase_add_test(tc, flusher_without_any_memory_writes_everything_in_the_end);
+	tcase_add_test(tc, syncs_share_the_reserve);
+	tcase_add_test(tc, submitted_writes_are_waited_for_later);
+	tcase_add_test(tc, debt_grows_from_nothing_to_all_of_it);
+	tcase_add_test(tc, writer_is_slowed_down_smoothly);
 	tcase_add_test(tc, B3_pinned_buffer_is_not_written);
 	tcase_add_test(tc, old_pages_are_written_by_age);
 	tcase_add_test(tc, page_kept_dirty_by_its_writer_is_written_once_an_expiry);
