@@ -15,6 +15,11 @@
 struct filedisk_config {
 	bool is_read_only;
 	bool takes_lock;	/* filelock: exclusive, or shared when read-only */
+	/*
+	 * O_DIRECT: past the host's page cache. block_bytes is then what the host asks for; memory
+	 * that it cannot take is replaced for the time of the call. -EINVAL where there is none.
+	 */
+	bool is_direct;
 };
 
 /* On failure `why` holds a sentence that names the file. */

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "holes.h"
+#include "reqmem.h"
 #include "sparse.h"
 #include "stack.h"
 
@@ -104,20 +105,6 @@ static int scratch_transfer(struct cowdisk *cow, const struct run *run)
 
 /* Reading. */
 
-static void run_zero(const struct run *run)
-{
-	struct iovec iov[IOV_AT_ONCE];
-
-	for (uint32_t done = 0; done < run->len;) {
-		size_t nr = run_fill_iov(run, done, iov, IOV_AT_ONCE);
-
-		for (size_t i = 0; i < nr; i++) {
-			memset(iov[i].iov_base, 0, iov[i].iov_len);
-			done += (uint32_t)iov[i].iov_len;
-		}
-	}
-}
-
 static void run_from_memory(struct cowdisk *cow, const struct run *run) needs(cow->lock)
 {
 	struct iovec iov[IOV_AT_ONCE];
@@ -149,7 +136,7 @@ static int read_run(struct cowdisk *cow, struct run *run)
 		return cow->fd < 0 ? 0 : scratch_transfer(cow, run);
 	if (!is_hole)
 		return lower_transfer(cow->lower, run->rq, run->skip, run->len, run_at(run));
-	run_zero(run);
+	request_zero(run->rq, run->skip, run->len);
 	return 0;
 }
 

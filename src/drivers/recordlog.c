@@ -21,8 +21,8 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "recordfile.h"
+#include "reqmem.h"
 
-#define IOV_AT_ONCE 256u
 #define ROOM_FIRST 256u
 
 struct recordlog {
@@ -65,6 +65,7 @@ static int record_append(struct recordlog *log, const struct record *record) nee
 
 /* A new record, its data given over. Returns its number, or RECORD_LOST. */
 static uint64_t add_record(struct recordlog *log, struct record *record, uint32_t payload_bytes)
+	needs(log->lock)
 {
 	uint64_t number = RECORD_LOST;
 	int err = log->error;	/* behind a hole nothing is kept: it could only mislead */
@@ -93,23 +94,6 @@ static uint64_t add_and_give(struct recordlog *log, struct record *record, uint3
 	if (number == RECORD_LOST || !log->keeps_records)
 		mem_free(record->data);
 	return number;
-}
-
-static void *copy_data(const struct request *rq)
-{
-	char *data = mem_alloc(rq->size_bytes);
-	struct iovec iov[IOV_AT_ONCE];
-	uint64_t done = 0;
-
-	while (data && done < rq->size_bytes) {
-		size_t nr = request_fill_iov(rq, done, iov, IOV_AT_ONCE);
-
-		for (size_t i = 0; i < nr; i++) {
-			memcpy(data + done, iov[i].iov_base, iov[i].iov_len);
-			done += iov[i].iov_len;
-		}
-	}
-	return data;
 }
 
 static uint64_t lose(struct recordlog *log)
@@ -144,9 +128,10 @@ uint64_t recordlog_submit(struct recordlog *log, const struct request *rq)
 	must(rq->op != BIO_READ);
 	if (record.kind != RECORD_WRITE)
 		return add_and_give(log, &record, 0);
-	record.data = copy_data(rq);
+	record.data = mem_alloc(rq->size_bytes);
 	if (!record.data)
 		return lose(log);
+	request_copy_from(rq, record.data);
 	return add_and_give(log, &record, record.size_bytes);
 }
 

@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "reqmem.h"
 
 #define DEPTH 64u
 #define VECS_MAX BIO_VECS_MAX
@@ -36,20 +37,6 @@ struct stack_io {
 
 /* How many end_ios of stacks this thread is inside. */
 static _Thread_local unsigned nr_end_ios;
-
-size_t request_fill_iov_part(const struct request *rq, uint64_t skip, uint64_t len, struct iovec *iov,
-			     size_t max)
-{
-	size_t nr = request_fill_iov(rq, skip, iov, max);
-
-	for (size_t i = 0; i < nr; i++) {
-		if (len == 0)
-			return i;
-		iov[i].iov_len = min(iov[i].iov_len, (size_t)len);
-		len -= iov[i].iov_len;
-	}
-	return nr;
-}
 
 static void bio_add_from(struct bio *bio, const struct request *rq, uint64_t skip, uint32_t len_bytes)
 {

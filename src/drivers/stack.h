@@ -49,9 +49,6 @@ struct disk_limits stack_limits(const struct disk *lower);
 /* The first len_bytes of rq's memory, at another place; of a flush or discard only what it has. */
 void stack_submit(struct stack *s, struct request *rq, sector_t lower_sector, uint32_t len_bytes);
 
-/* As request_fill_iov(), but at most len bytes of memory. */
-size_t request_fill_iov_part(const struct request *rq, uint64_t skip, uint64_t len, struct iovec *iov,
-			     size_t max);
 /* len_bytes of rq's memory from byte `skip` on, read or written at offset_bytes of another disk, and waited for. */
 int lower_transfer(struct disk *lower, const struct request *rq, uint64_t skip, uint32_t len_bytes,
 		   uint64_t offset_bytes) must_check;

@@ -26,6 +26,12 @@ void close_record(void *state);
 OPENER(faulty_on_file);		/* test_faultydisk.c */
 OPENER(faulty_and_late);
 OPENER(four_in_a_stack);
+OPENER(file_direct);		/* test_files.c */
+OPENER(uring);			/* test_uringdisk.c */
+OPENER(uring_narrow);
+OPENER(uring_direct);
+OPENER(uring_sqpoll);
+OPENER(mmap);			/* test_mmapdisk.c */
 OPENER(sim_pio_poll);		/* test_simopeners.c */
 OPENER(sim_pio_irq);
 OPENER(sim_dma_irq);

@@ -1,0 +1,102 @@
+/*
+ * drivers/uring.h - inside the io_uring driver: the ring, and what is under way in it.
+ *
+ * Purpose     uringdisk.c moves entries into and out of the rings, uringopen.c sets them up; uringio.c knows what the entries of
+ *             a request are, which system calls would do the same, and what their results mean.
+ * Ownership   uringdisk.c makes and destroys it.
+ * Locking     sq_lock over the submission ring and the table of regions, cq_lock over the completion
+ *             ring's end that is ours, writer.lock over what the writer is to do. None is held while
+ *             calling out; they do not nest. A uring_io is its request's: the dispatcher's until
+ *             it is in the submission ring, then that of the thread that took its completion;
+ *             or the writer's.
+ * Invariants  u1  an io has at most one entry in the rings, so neither ring can overflow.
+ *             u2  while entries are under way, the ring's thread waits for them, or was woken to.
+ */
+#ifndef DRIVERS_URING_H
+#define DRIVERS_URING_H
+
+#include <liburing.h>
+
+#include "base/lock.h"
+#include "drivers/uringdisk.h"
+#include "image.h"
+
+#define URING_VECS_MAX 256u	/* of one request; 4 KiB a tag */
+#define URING_REGIONS_MAX 16u
+
+struct uring_io {
+	struct request *rq;
+	struct iovec *iov;	/* room for URING_VECS_MAX; the kernel reads it until the entry ends */
+	uint64_t done;		/* bytes transferred */
+	void *bounce;		/* memory in place of the request's, for O_DIRECT; or NULL */
+	uint32_t nr_retries;	/* after EAGAIN, EINTR, ECANCELED */
+	bool is_in_sync;	/* the write is done, the fdatasync behind it is not */
+	bool is_dsync;		/* the entry under way is a durable write */
+	/* What the submitter wrote above is there for who takes the completion: the kernel sees to it. */
+	_Atomic bool is_under_way;
+	struct list link;	/* [writer.lock] */
+};
+
+struct uring_region {
+	char *base;		/* NULL: free */
+	size_t len;
+};
+
+struct uringdisk {
+	/* configuration */
+	struct image image;
+	uint32_t depth;
+	bool has_sqpoll;
+	bool has_regions;	/* this kernel takes registered memory piece by piece */
+	struct uring_io *ios;	/* by tag */
+	struct iovec *iovs;	/* theirs */
+	struct io_uring ring;
+
+	struct mutex sq_lock, cq_lock;
+	struct uring_region regions[URING_REGIONS_MAX];	/* [sq_lock] */
+
+	_Atomic uint32_t nr_under_way;	/* ios */
+	struct mutex idle_lock;
+	struct cond called;
+	_Atomic bool is_idle;		/* the ring's thread sleeps, or is about to */
+	bool is_stopping;		/* [idle_lock] */
+	struct thread *thread;
+	_Atomic uintptr_t thread_self;	/* its pthread_self(), once it runs */
+
+	/* Writes that a thread of ours makes by system calls (uringdisk.c says which and why). */
+	struct writer {
+		struct mutex lock;
+		struct cond called;
+		struct list ios;	/* [lock] of struct uring_io */
+		bool is_stopping;	/* [lock] */
+		struct thread *thread;
+	} writer;
+
+	struct uringdisk_stats stats;
+};
+
+/* uringopen.c */
+void uring_close(struct uringdisk *u);	/* the ring */
+void uring_free(struct uringdisk *u);	/* all but ring and image */
+
+/* uringdisk.c */
+extern const struct disk_ops uringdisk_ops;
+/* The ring's thread and the writer. -EAGAIN: there are no threads, and none of the two runs. */
+int uring_threads_start(struct uringdisk *u) must_check;
+void uring_threads_stop(struct uringdisk *u);	/* nothing is under way */
+
+/* uringio.c */
+/*
+ * What can be said of rq without the kernel: 0 to go on, else its status. Takes a bounce buffer when
+ * one is needed.
+ */
+int uring_io_begin(struct uringdisk *u, struct uring_io *io, struct request *rq) must_check;
+/* Fills an entry with what io has to do next. sq_lock held. */
+void uring_io_prepare(struct uringdisk *u, struct uring_io *io, struct io_uring_sqe *sqe)
+	needs(u->sq_lock);
+/* Does by a system call what uring_io_prepare() would ask for, and waits. Returns what the entry would. */
+int uring_io_call(struct uringdisk *u, struct uring_io *io) must_check;
+/* The entry, or the call, ended with res. True: io has ended, with that status; false: prepare it again. */
+bool uring_io_ended(struct uringdisk *u, struct uring_io *io, int res, int *ret_status) must_check;
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * The io_uring driver's opening: is there a ring to be had, what does it know, what memory does it hold.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "uring.h"
+
+#define REQUEST_BYTES_MAX (1u << 20)
+#define DEPTH_MAX 4096u
+#define SQPOLL_IDLE_MS_DEFAULT 50u
+#define REGION_BYTES_MAX (1ul << 30)	/* the kernel's bound for one piece of registered memory */
+
+/* The kernel takes a ring down behind our back, and would keep the image open, and locked, so long. */
+void uring_close(struct uringdisk *u)
+{
+	ignore(io_uring_unregister_files(&u->ring), "there are none when opening failed early");
+	io_uring_queue_exit(&u->ring);
+}
+
+void uring_free(struct uringdisk *u)
+{
+	mem_free(u->ios);
+	mem_free(u->iovs);
+	cond_done(&u->writer.called);
+	mutex_done(&u->writer.lock);
+	cond_done(&u->called);
+	mutex_done(&u->idle_lock);
+	mutex_done(&u->cq_lock);
+	mutex_done(&u->sq_lock);
+	mem_free(u);
+}
+
+static int no_uring(char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "io_uring is not to be had: %s", what);
+	return -ENOSYS;
+}
+
+static bool has_operations(struct io_uring *ring)
+{
+	static const int needed[] = {
+		IORING_OP_NOP, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV,
+		IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+	};
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool has_all = probe != NULL;
+
+	for (size_t i = 0; has_all && i < array_size(needed); i++)
+		has_all = io_uring_opcode_supported(probe, needed[i]);
+	io_uring_free_probe(probe);
+	return has_all;
+}
+
+static int ring_open(struct uringdisk *u, const struct uringdisk_config *config, char *why,
+		     size_t why_size)
+{
+	struct io_uring_params params = {.flags = 0};
+	int err;
+
+	if (config->has_sqpoll) {
+		params.flags |= IORING_SETUP_SQPOLL;
+		params.sq_thread_idle = config->sqpoll_idle_ms ? config->sqpoll_idle_ms
+							       : SQPOLL_IDLE_MS_DEFAULT;
+	}
+	err = io_uring_queue_init_params(2 * u->depth, &u->ring, &params);
+	if (err)
+		return no_uring(why, why_size, strerror(-err));
+	if (!has_operations(&u->ring)) {
+		io_uring_queue_exit(&u->ring);
+		return no_uring(why, why_size, "this kernel's is too old");
+	}
+	u->has_sqpoll = config->has_sqpoll;
+	u->has_regions = io_uring_register_buffers_sparse(&u->ring, URING_REGIONS_MAX) == 0;
+	return 0;
+}
+
+static struct uringdisk *uring_create(uint32_t depth)
+{
+	struct uringdisk *u = mem_zalloc(sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->depth = depth;
+	mutex_init(&u->sq_lock, RANK_DRIVER, "uring submission");
+	mutex_init(&u->cq_lock, RANK_DRIVER, "uring completion");
+	mutex_init(&u->idle_lock, RANK_DRIVER, "uring thread");
+	cond_init(&u->called);
+	mutex_init(&u->writer.lock, RANK_DRIVER, "uring writer");
+	cond_init(&u->writer.called);
+	list_init(&u->writer.ios);
+	u->ios = mem_zalloc(depth * sizeof(*u->ios));
+	u->iovs = mem_alloc((size_t)depth * URING_VECS_MAX * sizeof(*u->iovs));
+	if (!u->ios || !u->iovs) {
+		uring_free(u);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < depth; i++)
+		u->ios[i].iov = u->iovs + (size_t)i * URING_VECS_MAX;
+	return u;
+}
+
+/* Everything once there is a ring and an image, which stay the caller's on failure. */
+static int disk_over(struct uringdisk *u, const struct image_config *image_config,
+		     const struct disk_config *config, struct disk **ret_disk)
+{
+	struct disk_limits limits = image_limits(&u->image, image_config);
+	int err;
+
+	limits.request_bytes_max = REQUEST_BYTES_MAX;
+	limits.vecs_max = URING_VECS_MAX;
+	limits.depth = u->depth;
+	err = io_uring_register_files(&u->ring, &u->image.fd, 1);
+	if (err)
+		return err;
+	err = uring_threads_start(u);
+	if (err)
+		return err;
+	err = disk_open_with(&uringdisk_ops, u, &limits, config, ret_disk);
+	if (err)
+		uring_threads_stop(u);
+	return err;
+}
+
+/* path NULL: over fd, which is closed on failure. */
+static int open_over(const char *path, int fd, const struct uringdisk_config *uring_config,
+		     const struct disk_config *config, struct uringdisk **ret_uring,
+		     struct disk **ret_disk, char *why, size_t why_size)
+{
+	struct image_config image_config = {
+		.is_read_only = uring_config->is_read_only,
+		.takes_lock = uring_config->takes_lock,
+		.is_direct = uring_config->is_direct,
+	};
+	uint32_t depth = uring_config->depth ? uring_config->depth : URINGDISK_DEPTH_DEFAULT;
+	struct uringdisk *u = uring_create(min(depth, DEPTH_MAX));
+	const char *name = path ? path : config->name ? config->name : "the image";
+	int err;
+
+	if (!u) {
+		snprintf(why, why_size, "cannot open %s: %s", name, strerror(ENOMEM));
+		err = -ENOMEM;
+		goto out_fd;
+	}
+	err = ring_open(u, uring_config, why, why_size);
+	if (err)
+		goto out_free;
+	if (path)
+		err = image_open(&u->image, path, &image_config, why, why_size);
+	else
+		err = image_open_fd(&u->image, fd, name, &image_config, why, why_size);
+	fd = -1;
+	if (err)
+		goto out_ring;
+	err = disk_over(u, &image_config, config, ret_disk);
+	if (err) {
+		snprintf(why, why_size, "cannot open %s: %s", name, strerror(-err));
+		goto out_image;
+	}
+	if (ret_uring)
+		*ret_uring = u;
+	return 0;
+
+out_image:
+	uring_close(u);
+	image_close(&u->image);
+	goto out_free;
+out_ring:
+	uring_close(u);
+out_free:
+	uring_free(u);
+out_fd:
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int uringdisk_open(const char *path, const struct uringdisk_config *uring_config,
+		   const struct disk_config *config, struct uringdisk **ret_uring,
+		   struct disk **ret_disk, char *why, size_t why_size)
+{
+	return open_over(path, -1, uring_config, config, ret_uring, ret_disk, why, why_size);
+}
+
+int uringdisk_open_fd(int fd, const struct uringdisk_config *uring_config,
+		      const struct disk_config *config, struct uringdisk **ret_uring,
+		      struct disk **ret_disk, char *why, size_t why_size)
+{
+	return open_over(NULL, fd, uring_config, config, ret_uring, ret_disk, why, why_size);
+}
+
+/* Registered memory. */
+
+static int region_set(struct uringdisk *u, uint32_t i, void *base, size_t len) needs(u->sq_lock)
+{
+	struct iovec iov = {base, len};
+	__u64 tag = 0;
+	int err = io_uring_register_buffers_update_tag(&u->ring, i, &iov, &tag, 1);
+
+	if (err < 0)
+		return err;
+	u->regions[i] = (struct uring_region){base, len};
+	return 0;
+}
+
+int uringdisk_register_memory(struct uringdisk *u, void *base, size_t len)
+{
+	int err = -ENOSPC;
+
+	if (!u->has_regions)
+		return -ENOSYS;
+	if (len == 0 || len > REGION_BYTES_MAX)
+		return -EINVAL;
+	mutex_lock(&u->sq_lock);
+	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++) {
+		if (u->regions[i].base)
+			continue;
+		err = region_set(u, i, base, len);
+		break;
+	}
+	mutex_unlock(&u->sq_lock);
+	return err;
+}
+
+void uringdisk_unregister_memory(struct uringdisk *u, void *base)
+{
+	mutex_lock(&u->sq_lock);
+	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++)
+		if (u->regions[i].base == base && base)
+			must(region_set(u, i, NULL, 0) == 0);
+	mutex_unlock(&u->sq_lock);
+}
+
+const struct uringdisk_stats *uringdisk_stats(const struct uringdisk *u)
+{
+	return &u->stats;
+}
