@@ -34,7 +34,7 @@ make_tree()
 	local i
 	mkdir -p "$1"/big "$1"/deep/a/b/c
 	for i in $(seq 1 420); do
-		printf '%*s' $((i * 37 % 3000)) x >"$1/big/file_number_$i$(printf '%*s' $((i % 23)) | tr ' ' x)"
+		printf '%*s' $((i * 37 % 3000)) x >"$1/big/file_number_$i$(printf '%*s' $((i % 23)) "" | tr ' ' x)"
 	done
 	for i in $(seq 1 60); do
 		mkdir -p "$1/d$((i % 12))/s$i"
