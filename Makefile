@@ -150,7 +150,7 @@ fs: $(BUILD)/tests/fs
 
 ## crash: states that a power cut can leave, tried for some minutes; faults, kill -9, foreign journals
 crash: $(BUILD)/tests/crash $(BIN) $(TOOLS)
-	@BUILD=$(BUILD) tests/harness/check.sh tests/crash/short.sh tests/crash/foreign.sh tests/crash/kill.sh
+	@BUILD=$(BUILD) tests/harness/check.sh tests/crash/short.sh tests/crash/foreign.sh tests/crash/programs.sh tests/crash/kill.sh
 
 ## crash-full: all sequences of two operations and more, for hours (resumable: tests/crash/CRASH.md)
 crash-full: $(BUILD)/tests/crash

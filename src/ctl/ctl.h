@@ -10,6 +10,7 @@
 #define CTL_FAILED 1
 #define CTL_USAGE 2
 
+int ctl_crash(int argc, char **argv);
 int ctl_lab(int argc, char **argv);
 int ctl_recover(int argc, char **argv);
 int ctl_sched(int argc, char **argv);
