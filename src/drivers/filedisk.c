@@ -213,7 +213,7 @@ static void filedisk_close(void *driver)
 {
 	struct filedisk *file = driver;
 
-	image_close(&file->image);
+	image_file_close(&file->image);
 	mem_free(file);
 }
 
@@ -256,7 +256,7 @@ static int open_over(struct image *image, const struct image_config *image_confi
 
 out_close:
 	snprintf(why, why_size, "cannot open %s: %s", image->name, strerror(-err));
-	image_close(image);
+	image_file_close(image);
 	return err;
 }
 
@@ -265,7 +265,7 @@ int filedisk_open(const char *path, const struct filedisk_config *file_config,
 {
 	struct image_config image_config = image_config_of(file_config);
 	struct image image;
-	int err = image_open(&image, path, &image_config, why, why_size);
+	int err = image_file_open(&image, path, &image_config, why, why_size);
 
 	return err ? err : open_over(&image, &image_config, config, ret_disk, why, why_size);
 }

@@ -180,11 +180,11 @@ int image_open_fd(struct image *image, int fd, const char *name, const struct im
 	return 0;
 
 out_close:
-	image_close(image);
+	image_file_close(image);
 	return err;
 }
 
-int image_open(struct image *image, const char *path, const struct image_config *config, char *why,
+int image_file_open(struct image *image, const char *path, const struct image_config *config, char *why,
 	       size_t why_size)
 {
 	int fd = -1, err = open_path(path, config, &fd, why, why_size);
@@ -192,7 +192,7 @@ int image_open(struct image *image, const char *path, const struct image_config 
 	return err ? err : image_open_fd(image, fd, path, config, why, why_size);
 }
 
-void image_close(struct image *image)
+void image_file_close(struct image *image)
 {
 	if (image->fd >= 0)
 		close(image->fd);	/* what had to be durable was flushed; close reports nothing more */

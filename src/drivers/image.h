@@ -3,7 +3,7 @@
  *
  * Purpose     Opening, refusing, locking, sizes, alignment for O_DIRECT, and what is remembered of
  *             failures: the same for every driver that works on a file.
- * Ownership   A member of the driver; image_close() closes the file.
+ * Ownership   A member of the driver; image_file_close() closes the file.
  * Locking     None: fixed once open, but for flags that are only ever set.
  * Invariants  i1  after a flush failed, or a write that was to be durable, nothing is called
  *                 durable any more: the host's kernel takes the lost pages for clean, and its
@@ -35,12 +35,12 @@ struct image {
 };
 
 /* On failure `why` holds a sentence that names the file, and nothing is held. */
-int image_open(struct image *image, const char *path, const struct image_config *config, char *why,
+int image_file_open(struct image *image, const char *path, const struct image_config *config, char *why,
 	       size_t why_size) must_check;
 /* The same over an open descriptor, which it takes over, on failure too. */
 int image_open_fd(struct image *image, int fd, const char *name, const struct image_config *config,
 		  char *why, size_t why_size) must_check;
-void image_close(struct image *image);
+void image_file_close(struct image *image);
 
 /* What follows for the disk from the image; the driver adds what it can take at once. */
 struct disk_limits image_limits(const struct image *image, const struct image_config *config);

@@ -166,7 +166,7 @@ static void mmapdisk_close(void *driver)
 
 	if (m->map)
 		munmap(m->map, m->map_bytes);
-	image_close(&m->image);
+	image_file_close(&m->image);
 	mutex_done(&m->lock);
 	guard_stop();
 	mem_free(m);
@@ -206,7 +206,7 @@ static int open_over(struct image *image, const struct image_config *image_confi
 
 	if (!m) {
 		snprintf(why, why_size, "cannot open %s: %s", image->name, strerror(-err));
-		image_close(image);
+		image_file_close(image);
 		return err;
 	}
 	m->image = *image;
@@ -242,7 +242,7 @@ int mmapdisk_open(const char *path, const struct mmapdisk_config *mmap_config,
 {
 	struct image_config image_config = image_config_of(mmap_config);
 	struct image image;
-	int err = image_open(&image, path, &image_config, why, why_size);
+	int err = image_file_open(&image, path, &image_config, why, why_size);
 
 	return err ? err : open_over(&image, &image_config, config, ret_mmap, ret_disk, why, why_size);
 }

@@ -344,7 +344,7 @@ static void uringdisk_close(void *driver)
 
 	uring_threads_stop(u);
 	uring_close(u);
-	image_close(&u->image);
+	image_file_close(&u->image);
 	uring_free(u);
 }
 

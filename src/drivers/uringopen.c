@@ -150,7 +150,7 @@ static int open_over(const char *path, int fd, const struct uringdisk_config *ur
 	if (err)
 		goto out_free;
 	if (path)
-		err = image_open(&u->image, path, &image_config, why, why_size);
+		err = image_file_open(&u->image, path, &image_config, why, why_size);
 	else
 		err = image_open_fd(&u->image, fd, name, &image_config, why, why_size);
 	fd = -1;
@@ -167,7 +167,7 @@ static int open_over(const char *path, int fd, const struct uringdisk_config *ur
 
 out_image:
 	uring_close(u);
-	image_close(&u->image);
+	image_file_close(&u->image);
 	goto out_free;
 out_ring:
 	uring_close(u);
