@@ -140,7 +140,7 @@ done
 	0) echo "kernel: mount -o loop -t ext3, the loop device buffered (no direct I/O), data=ordered." ;;
 	1) echo "kernel: mount -o loop -t ext3, the loop device with direct I/O, data=ordered." ;;
 	esac
-	echo "fuse2fs: $(fuse2fs -V 2>&1 | head -n 1). Neither it nor extant writes the journal; the kernel does."
+	echo "fuse2fs: $(fuse2fs -V 2>&1 | head -n 1). It writes no journal; extant and the kernel do."
 	echo "cold: remounted$(is_root && echo ', the host'"'"'s caches dropped'). $(nproc) processors, Linux $(uname -r)."
 	echo
 	table "$(is_root && [[ $drivers == *kernel* ]] && echo kernel || echo fuse2fs)"
