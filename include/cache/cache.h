@@ -35,8 +35,9 @@ struct page_cache_config {
 };
 
 #define PAGE_CACHE_BYTES_MIN (4u << 20)
+#define PAGE_CACHE_READAHEAD_DEFAULT (8u << 20)
 
-/* What each means is told in CACHE.md section 9; page_cache_report() gives all of them by name. */
+/* What each means is told in CACHE.md section 10; page_cache_report() gives all of them by name. */
 struct page_cache_stats {
 	counter_t hits, misses;
 	counter_t pages_read, pages_written;
@@ -52,7 +53,7 @@ struct page_cache_stats {
 int page_cache_create(const struct page_cache_config *config, struct page_cache **ret_cache) must_check;
 void page_cache_destroy(struct page_cache *cache);	/* all mappings must be done */
 const struct page_cache_stats *page_cache_stats(const struct page_cache *cache);
-/* Calls for each number there is to know of the cache now, in the order of CACHE.md section 9. */
+/* Calls for each number there is to know of the cache now, in the order of CACHE.md section 10. */
 void page_cache_report(const struct page_cache *cache,
 		       void (*line)(void *arg, const char *name, uint64_t value), void *arg);
 uint64_t page_cache_nr_pages(const struct page_cache *cache);

@@ -8,7 +8,6 @@
 #define SLAB_BYTES_MAX (2u << 20)
 #define SLABS_WANTED 64u	/* a small cache in small steps, a large one in large pages */
 
-#define AHEAD_BYTES_DEFAULT (8u << 20)
 #define AHEAD_SHARE 16u		/* of the cache, at most, for one window */
 
 #define DIRTY_PERCENT 40u
@@ -46,7 +45,7 @@ static uint32_t ahead_max(const struct page_cache *cache)
 {
 	uint64_t wanted = cache->config.readahead_bytes_max;
 
-	wanted = (wanted ? wanted : AHEAD_BYTES_DEFAULT) >> cache->block_bits;
+	wanted = (wanted ? wanted : PAGE_CACHE_READAHEAD_DEFAULT) >> cache->block_bits;
 	return (uint32_t)min(wanted, (uint64_t)cache->pages_max / AHEAD_SHARE);
 }
 

@@ -188,8 +188,9 @@ int mapping_fill(struct mapping *m, uint64_t index, struct page **slots, uint32_
 		 struct page **spare, uint32_t *nr_used) must_check needs(m->lock);
 /* Takes clean pages out of tree and LRU; the tree's reference of each is the caller's afterwards. */
 void mapping_remove(struct mapping *m, struct page **pages, uint32_t nr) needs(m->lock);
-/* The same for one, if nobody uses it and it may go: then it has no reference left. lru_lock too. */
-bool mapping_evict(struct mapping *m, struct page *page) must_check needs(m->lock);
+/* The same for one, if nobody uses it and it may go: then it has no reference left. */
+bool mapping_evict(struct page_cache *cache, struct mapping *m, struct page *page) must_check
+	needs(m->lock) needs(cache->lru_lock);
 /* Referenced pages of [from, last], all or those with a tag; takes m->lock itself. */
 uint32_t mapping_collect(struct mapping *m, uint64_t from, uint64_t last, struct page **pages, uint32_t nr);
 uint32_t mapping_collect_tag(struct mapping *m, uint64_t from, uint64_t last, enum mapping_tag tag,

@@ -53,12 +53,12 @@ static void mapping_became_dirty(struct mapping *m) needs(m->lock)
 		work_queue_delayed(cache->config.work, &cache->flush_work, cache->config.flush_interval_ms);
 }
 
-static void mapping_became_clean(struct mapping *m) needs(m->cache->lru_lock)
+static void mapping_became_clean(struct page_cache *cache, struct mapping *m) needs(cache->lru_lock)
 {
 	if (m->ops)
-		m->cache->nr_dirty_data--;
+		cache->nr_dirty_data--;
 	else
-		m->cache->nr_dirty_meta--;
+		cache->nr_dirty_meta--;
 	list_del(&m->dirty_link);
 }
 
@@ -136,7 +136,7 @@ void page_cancel_dirty(struct page *page)
 	atomic_fetch_sub(&cache->nr_dirty, 1);
 	mutex_lock(&cache->lru_lock);
 	if (m->nr_dirty == 0)
-		mapping_became_clean(m);
+		mapping_became_clean(cache, m);
 	throttle_progress(cache, 0);
 	mutex_unlock(&cache->lru_lock);
 	mutex_unlock(&m->lock);
@@ -167,7 +167,7 @@ unsigned pages_start_writeback(struct mapping *m, struct page **pages, uint32_t 
 	epoch = cache->epoch;
 	cache->nr_in_epoch[epoch] += nr;
 	if (m->nr_dirty == 0)
-		mapping_became_clean(m);
+		mapping_became_clean(cache, m);
 	mutex_unlock(&cache->lru_lock);
 	mutex_unlock(&m->lock);
 	return epoch;

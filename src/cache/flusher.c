@@ -30,12 +30,6 @@
 
 /* Which mappings. */
 
-static struct mapping *take_ref(struct mapping *m) needs(m->cache->lru_lock)
-{
-	m->nr_flushers++;
-	return m;
-}
-
 /* m may be gone afterwards. */
 static void drop_ref(struct page_cache *cache, struct mapping *m)
 {
@@ -52,7 +46,8 @@ static struct mapping *pick(struct page_cache *cache, struct list *list)
 
 	mutex_lock(&cache->lru_lock);
 	if (!list_empty(list)) {
-		m = take_ref(list_first(list, struct mapping, dirty_link));
+		m = list_first(list, struct mapping, dirty_link);
+		m->nr_flushers++;	/* until drop_ref(): mapping_done() waits */
 		list_move_tail(list, &m->dirty_link);
 	}
 	mutex_unlock(&cache->lru_lock);
@@ -222,7 +217,7 @@ static struct mapping *pick_unvisited(struct page_cache *cache, struct list *lis
 			continue;
 		m->sync_seq = seq;
 		list_move_tail(list, &m->dirty_link);
-		take_ref(m);
+		m->nr_flushers++;
 		mutex_unlock(&cache->lru_lock);
 		return m;
 	}

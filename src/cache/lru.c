@@ -80,6 +80,9 @@ static void balance(struct page_cache *cache) needs(cache->lru_lock)
 
 /* Reclaim. */
 
+/* lru_lock is held; clang does not see that, nor a mapping's lock kept from one page to the next. */
+#define no_tsa TSA(no_thread_safety_analysis)
+
 struct reclaim {
 	struct page_cache *cache;
 	struct mapping *held;	/* whose lock is held: neighbours on the list often share one */
@@ -95,14 +98,14 @@ static bool looks_reclaimable(const struct page *page)
 	       atomic_load_explicit(&page->refs, memory_order_relaxed) == 1;
 }
 
-static void let_go(struct reclaim *r)
+no_tsa static void let_go(struct reclaim *r)
 {
 	if (r->held)
 		mutex_unlock(&r->held->lock);
 	r->held = NULL;
 }
 
-static bool hold(struct reclaim *r, struct mapping *m)
+no_tsa static bool hold(struct reclaim *r, struct mapping *m)
 {
 	if (r->held == m)
 		return true;
@@ -114,12 +117,12 @@ static bool hold(struct reclaim *r, struct mapping *m)
 }
 
 /* A page that was read ahead in vain leaves no shadow: nobody has wanted it yet. */
-static bool evict(struct reclaim *r, struct page *page)
+no_tsa static bool evict(struct reclaim *r, struct page *page)
 {
 	struct mapping *m = page->mapping;
 	bool was_used = !page_test(page, PAGE_PREFETCHED);
 
-	if (!mapping_evict(m, page))
+	if (!mapping_evict(r->cache, m, page))
 		return false;
 	if (was_used)
 		shadow_leave(r->cache, m, page->index);
@@ -128,8 +131,8 @@ static bool evict(struct reclaim *r, struct page *page)
 	return true;
 }
 
-/* Looks at the oldest inactive page; lru_lock is held. */
-static void reclaim_oldest(struct reclaim *r)
+/* Looks at the oldest inactive page. */
+no_tsa static void reclaim_oldest(struct reclaim *r)
 {
 	struct page *page = list_last(&r->cache->inactive, struct page, lru);
 

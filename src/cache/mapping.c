@@ -178,7 +178,8 @@ int mapping_fill(struct mapping *m, uint64_t index, struct page **slots, uint32_
 	return 0;
 }
 
-static void take_out(struct mapping *m, struct page *page) needs(m->lock) needs(m->cache->lru_lock)
+static void take_out(struct page_cache *cache, struct mapping *m, struct page *page)
+	needs(m->lock) needs(cache->lru_lock)
 {
 	must(page->mapping == m);
 	must_debug(!page_test(page, PAGE_DIRTY | PAGE_WRITEBACK));
@@ -186,22 +187,24 @@ static void take_out(struct mapping *m, struct page *page) needs(m->lock) needs(
 	m->nr_pages--;
 	if (page_test(page, PAGE_PREFETCHED) &&
 	    atomic_fetch_and(&page->flags, ~(uint32_t)PAGE_PREFETCHED) & PAGE_PREFETCHED) {
-		atomic_fetch_sub(&m->cache->nr_prefetched, 1);
-		counter_add(&m->cache->stats.ahead_wasted, 1);
+		atomic_fetch_sub(&cache->nr_prefetched, 1);
+		counter_add(&cache->stats.ahead_wasted, 1);
 	}
 	page->mapping = NULL;
-	lru_del(m->cache, page);
+	lru_del(cache, page);
 }
 
 void mapping_remove(struct mapping *m, struct page **pages, uint32_t nr)
 {
-	mutex_lock(&m->cache->lru_lock);
+	struct page_cache *cache = m->cache;
+
+	mutex_lock(&cache->lru_lock);
 	for (uint32_t i = 0; i < nr; i++)
-		take_out(m, pages[i]);
-	mutex_unlock(&m->cache->lru_lock);
+		take_out(cache, m, pages[i]);
+	mutex_unlock(&cache->lru_lock);
 }
 
-bool mapping_evict(struct mapping *m, struct page *page)
+bool mapping_evict(struct page_cache *cache, struct mapping *m, struct page *page)
 {
 	uint32_t only_the_trees = 1;
 
@@ -210,7 +213,7 @@ bool mapping_evict(struct mapping *m, struct page *page)
 	/* P4: a locked page has a reference of who locked it. */
 	if (!atomic_compare_exchange_strong(&page->refs, &only_the_trees, 0))
 		return false;
-	take_out(m, page);
+	take_out(cache, m, page);
 	return true;
 }
 

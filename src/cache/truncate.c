@@ -76,7 +76,7 @@ void mapping_drop_clean(struct mapping *m, uint64_t first, uint64_t last)
 			first = found[nr - 1]->index + 1;
 		mutex_lock(&cache->lru_lock);
 		for (size_t i = 0; i < nr; i++) {
-			if (!mapping_evict(m, found[i]))
+			if (!mapping_evict(cache, m, found[i]))
 				continue;
 			list_add_tail(&freed, &found[i]->lru);
 			nr_freed++;

@@ -80,6 +80,7 @@ static const struct option_row rows[] = {
 
 	SIZE("cache", cache_bytes, PAGE_CACHE_BYTES_MIN,
 	     "memory for pages (default: 1/8 of the machine's, 256M at most)"),
+	SIZE("readahead", readahead_bytes, 0, "read at most so much ahead of a reader (8M; 0: nothing)"),
 	NUMBER("dirty", dirty_percent, 1, 90, "writers wait above this share of the cache (40)"),
 	NUMBER("dirty_background", background_percent, 1, 90, "writing back starts above this share (10)"),
 	NUMBER("commit", commit_seconds, 0, 3600, "older changes are written back (5 seconds; 0: the same)"),
@@ -157,6 +158,7 @@ void mount_options_init(struct mount_options *o)
 		.has_journal_checksum = true,
 		.resuid = UINT32_MAX,
 		.resgid = UINT32_MAX,
+		.readahead_bytes = PAGE_CACHE_READAHEAD_DEFAULT,
 		.dirty_percent = 40,
 		.background_percent = 10,
 		.commit_seconds = 5,

@@ -48,6 +48,7 @@ struct mount_options {
 
 	/* limits */
 	uint64_t cache_bytes;		/* 0: by the machine's memory */
+	uint64_t readahead_bytes;
 	uint64_t dirty_percent, background_percent;
 	uint64_t commit_seconds;
 	uint64_t nr_threads, nr_workers, queue_depth;

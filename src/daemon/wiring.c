@@ -98,6 +98,7 @@ static int create_cache(struct stack *st)
 		.background_percent = (unsigned)o->background_percent,
 		.dirty_expire_ms = o->commit_seconds ? (uint32_t)o->commit_seconds * 1000 : 5000,
 		.flush_interval_ms = 1000,
+		.readahead_bytes_max = max(o->readahead_bytes, (uint64_t)1),	/* there, 0 is the default */
 		.clock = st->clock,
 		.work = st->work,
 	};
@@ -281,24 +282,12 @@ static void print_disk(const struct disk *disk, FILE *to)
 	print_counter(to, "disk.service_ns_99", histogram_quantile(&s->service_ns, 990));
 }
 
-static void print_cache(const struct page_cache *cache, FILE *to)
+static void print_cache_line(void *arg, const char *name, uint64_t value)
 {
-	const struct page_cache_stats *s = page_cache_stats(cache);
+	char full[64];
 
-	print_counter(to, "cache.pages", page_cache_nr_pages(cache));
-	print_counter(to, "cache.dirty", page_cache_nr_dirty(cache));
-	PRINT("cache", s, hits);
-	PRINT("cache", s, misses);
-	PRINT("cache", s, pages_read);
-	PRINT("cache", s, pages_written);
-	PRINT("cache", s, writeback_runs);
-	PRINT("cache", s, reclaimed);
-	PRINT("cache", s, activated);
-	PRINT("cache", s, deactivated);
-	PRINT("cache", s, throttle_waits);
-	PRINT("cache", s, reclaim_waits);
-	PRINT("cache", s, bytes_copied_in);
-	PRINT("cache", s, bytes_copied_out);
+	snprintf(full, sizeof(full), "cache.%s", name);
+	print_counter(arg, full, value);
 }
 
 static void print_journal(const struct journal_stats *s, FILE *to)
@@ -323,7 +312,7 @@ void stack_print_counters(struct stack *stack, FILE *to)
 	char damage[256] = "";
 
 	print_disk(stack->disks.top, to);
-	print_cache(stack->cache, to);
+	page_cache_report(stack->cache, print_cache_line, to);
 	if (journal)
 		print_journal(journal, to);
 	if (ext_has_errors(stack->sb, damage, sizeof(damage)))

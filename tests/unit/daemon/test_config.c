@@ -40,6 +40,7 @@ START_TEST(defaults_are_the_documented_ones)
 	ck_assert_uint_eq(opts.resuid, UINT32_MAX);
 	ck_assert_uint_eq(opts.resgid, UINT32_MAX);
 	ck_assert_uint_eq(opts.cache_bytes, 0);
+	ck_assert_uint_eq(opts.readahead_bytes, 8u << 20);
 	ck_assert_uint_eq(opts.dirty_percent, 40);
 	ck_assert_uint_eq(opts.background_percent, 10);
 	ck_assert_uint_eq(opts.commit_seconds, 5);
@@ -63,7 +64,7 @@ END_TEST
 
 START_TEST(values_arrive)
 {
-	ck_assert_int_eq(parse("errors=remount-ro,sb=32768,resuid=7,resgid=0,cache=64M,dirty=50,dirty_background=5,"
+	ck_assert_int_eq(parse("errors=remount-ro,sb=32768,resuid=7,resgid=0,cache=64M,dirty=50,dirty_background=5,readahead=0,"
 			       "commit=30,threads=3,workers=2,queue=9,inodes=100,dentries=200,max_read=128k,"
 			       "subtype=x"), 0);
 	ck_assert_int_eq(opts.errors, ERRORS_REMOUNT_RO);
@@ -71,6 +72,7 @@ START_TEST(values_arrive)
 	ck_assert_uint_eq(opts.resuid, 7);
 	ck_assert_uint_eq(opts.resgid, 0);
 	ck_assert_uint_eq(opts.cache_bytes, 64u << 20);
+	ck_assert_uint_eq(opts.readahead_bytes, 0);
 	ck_assert_uint_eq(opts.dirty_percent, 50);
 	ck_assert_uint_eq(opts.background_percent, 5);
 	ck_assert_uint_eq(opts.commit_seconds, 30);
