@@ -22,12 +22,12 @@ run -s -S 1
 run -s -S 2 -u 1
 run -s -S 3 -C
 run -1
-run -1 -u 1 -e 0
-run -1 -C -e 0
-run -1 -s -b 4096 -e 200
-run -3 400 -S 4 -e 500 -d 1000
-run -2 -k 3/17 -e 1000 -d 5000
-run -t 4 -e 500 -d 1000
+run -1 -u 1
+run -1 -C
+run -1 -s -b 4096
+run -3 400 -S 4 -d 1000
+run -2 -k 3/40 -d 5000
+run -t 4 -d 1000
 run -f -g 11 -n 4 -d 0 -e 2000 -T 60
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
