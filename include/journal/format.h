@@ -121,7 +121,7 @@ struct journal_tag {			/* without CSUM_V3 */
 	/* 0x04 */ be16_t checksum;	/* low half of CRC32C(uuid, sequence, block), with CSUM_V2; else 0 */
 	/* 0x06 */ be16_t flags;
 	/* 0x08 */ be32_t blocknr_high;	/* with 64BIT only */
-};
+} __attribute__((packed));		/* behind a UUID or a tag of 10 bytes it lies at an even place only */
 _Static_assert(sizeof(struct journal_tag) == 12, "jbd2 tag");
 
 struct journal_tag3 {			/* with CSUM_V3 */
@@ -129,7 +129,7 @@ struct journal_tag3 {			/* with CSUM_V3 */
 	/* 0x04 */ be32_t flags;
 	/* 0x08 */ be32_t blocknr_high;	/* 0 without 64BIT */
 	/* 0x0c */ be32_t checksum;	/* CRC32C(uuid, sequence, block) */
-};
+} __attribute__((packed));
 _Static_assert(sizeof(struct journal_tag3) == 16, "jbd2 tag, version 3");
 
 /* Bytes from one tag to the next, the UUID not counted. */

@@ -524,6 +524,8 @@ static void keep_newest(struct replay *rp)
 {
 	uint32_t kept = 0;
 
+	if (!rp->nr)
+		return;
 	qsort(rp->copies, rp->nr, sizeof(rp->copies[0]), by_block_then_order);
 	for (uint32_t i = 0; i < rp->nr; i++)
 		if (i + 1 == rp->nr || rp->copies[i + 1].block != rp->copies[i].block)
