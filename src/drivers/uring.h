@@ -1,14 +1,14 @@
 /*
  * drivers/uring.h - inside the io_uring driver: the ring, and what is under way in it.
  *
- * Purpose     uringdisk.c moves entries into and out of the rings, uringopen.c sets them up; uringio.c knows what the entries of
+ * Purpose     uringring.c moves entries into and out of the rings, which uringdisk.c has opened; uringio.c knows what the entries of
  *             a request are, which system calls would do the same, and what their results mean.
  * Ownership   uringdisk.c makes and destroys it.
  * Locking     sq_lock over the submission ring and the table of regions, cq_lock over the completion
- *             ring's end that is ours, writer.lock over what the writer is to do. None is held while
+ *             ring's end that is ours, callers.lock over what the callers are to do. None is held while
  *             calling out; they do not nest. A uring_io is its request's: the dispatcher's until
  *             it is in the submission ring, then that of the thread that took its completion;
- *             or the writer's.
+ *             or a caller's.
  * Invariants  u1  an io has at most one entry in the rings, so neither ring can overflow.
  *             u2  while entries are under way, the ring's thread waits for them, or was woken to.
  */
@@ -23,6 +23,7 @@
 
 #define URING_VECS_MAX 256u	/* of one request; 4 KiB a tag */
 #define URING_REGIONS_MAX 16u
+#define URING_NR_CALLERS 4u
 
 struct uring_io {
 	struct request *rq;
@@ -34,7 +35,7 @@ struct uring_io {
 	bool is_dsync;		/* the entry under way is a durable write */
 	/* What the submitter wrote above is there for who takes the completion: the kernel sees to it. */
 	_Atomic bool is_under_way;
-	struct list link;	/* [writer.lock] */
+	struct list link;	/* [callers.lock] */
 };
 
 struct uring_region {
@@ -63,27 +64,32 @@ struct uringdisk {
 	struct thread *thread;
 	_Atomic uintptr_t thread_self;	/* its pthread_self(), once it runs */
 
-	/* Writes that a thread of ours makes by system calls (uringdisk.c says which and why). */
-	struct writer {
+	/* Threads of ours that make system calls (uringcall.c says for what, and why). */
+	struct callers {
 		struct mutex lock;
 		struct cond called;
 		struct list ios;	/* [lock] of struct uring_io */
+		uint32_t nr_idle;	/* [lock] threads that sleep */
+		uint32_t nr_called;	/* [lock] of them, were woken and have not come yet */
 		bool is_stopping;	/* [lock] */
-		struct thread *thread;
-	} writer;
+		struct thread *threads[URING_NR_CALLERS];
+	} callers;
 
 	struct uringdisk_stats stats;
 };
 
-/* uringopen.c */
-void uring_close(struct uringdisk *u);	/* the ring */
-void uring_free(struct uringdisk *u);	/* all but ring and image */
-
-/* uringdisk.c */
-extern const struct disk_ops uringdisk_ops;
-/* The ring's thread and the writer. -EAGAIN: there are no threads, and none of the two runs. */
+/* uringring.c */
+void uring_start(struct uringdisk *u, struct request *rq);
+void uring_commit(struct uringdisk *u);
+/* The ring's thread and the callers. -EAGAIN: there are no threads, and none of them runs. */
 int uring_threads_start(struct uringdisk *u) must_check;
 void uring_threads_stop(struct uringdisk *u);	/* nothing is under way */
+
+/* uringcall.c */
+bool uring_is_call(const struct uringdisk *u, const struct request *rq);	/* is it better done by a call? */
+void uring_call_later(struct uringdisk *u, struct uring_io *io);
+int uring_callers_start(struct uringdisk *u) must_check;	/* as uring_threads_start() */
+void uring_callers_stop(struct uringdisk *u);
 
 /* uringio.c */
 /*

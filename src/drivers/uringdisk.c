@@ -1,341 +1,51 @@
 /*
- * A disk in a file, by io_uring.
- *
- *	start()   fills an entry                    submission ring  [ e e e . . . ]
- *	commit()  one system call for the batch            |
- *	                                                kernel
- *	                                                   |
- *	commit()'s caller, then the ring's thread   completion ring  [ c c . . . . ]
- *
- * Who takes completions. What the host has in its page cache is there when the system call that
- * submits it returns, so the submitter looks once and ends it himself: no other thread is woken for
- * it. For what is still under way the ring's thread waits in the kernel; with nothing under way
- * it sleeps outside of it, where completions that a submitter takes do not disturb it (u2):
- *
- *	ring's thread:  is_idle = true;  nr_under_way == 0?  sleep
- *	submitter:      nr_under_way++;  is_idle?            wake
- *
- * each in this order, so that one of the two sees the other.
- *
- * Ending a request may make the queue start the next one on this thread. On the ring's thread such
- * starts are not committed one by one: they are part of the batch that follows the last of the
- * completions that were there. So a full queue costs two system calls (submit; wait) for as many
- * requests as completed since the last time.
- *
- * Writes that only go to the host's page cache make no good entries: few file systems can promise not
- * to wait there, so the kernel gives each to a thread of its own, and those then wait for each
- * other, since a file takes one such write at a time. A thread of ours, the writer, makes
- * them by plain calls, one after the other, which costs less than half.
- *
- * Any thread may submit, and the kernel ties a request to its submitter: when that thread exits, what it
- * submitted is cancelled (and done again here), and its completion runs on that thread, between
- * two of its instructions. A thread that hands in a request and then sleeps in the kernel where no
- * signal reaches it delays that request's end by as much. Handing all to one thread of ours
- * would avoid that, at a thread switch for each batch.
- *
- * The submission ring is filled under its lock, and the kernel is entered with the lock held. That
- * does not wait for the device: what cannot go on at once, the kernel keeps.
+ * A disk in a file, by io_uring: is there a ring to be had, what does it know, what memory does it
+ * hold. How it works is told in uringring.c and uringcall.c.
  */
 #include <errno.h>
-#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "base/mem.h"
 #include "uring.h"
 
-#define REAP_BATCH 64u
-#define WAKE UINT64_MAX			/* user data of an entry that only wakes the ring's thread */
-
-/* Submitting. */
-
-/* Entries never run out: there are twice as many as ios, and each has one at most (u1). */
-static struct io_uring_sqe *sqe_get(struct uringdisk *u) needs(u->sq_lock)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-
-	must(sqe);
-	counter_add(&u->stats.submitted, 1);
-	return sqe;
-}
-
-static void io_push(struct uringdisk *u, struct uring_io *io)
-{
-	struct io_uring_sqe *sqe;
-
-	mutex_lock(&u->sq_lock);
-	sqe = sqe_get(u);
-	uring_io_prepare(u, io, sqe);
-	io_uring_sqe_set_data64(sqe, (uint64_t)(io - u->ios));
-	atomic_store_explicit(&io->is_under_way, true, memory_order_release);
-	mutex_unlock(&u->sq_lock);
-}
-
-/* A poller that is awake needs no call. */
-static bool submit_enters(struct uringdisk *u) needs(u->sq_lock)
-{
-	return !u->has_sqpoll || (IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_NEED_WAKEUP);
-}
-
-/* Gives the kernel all entries that were pushed, by whomever. */
-static void submit_pushed(struct uringdisk *u)
-{
-	mutex_lock(&u->sq_lock);
-	while (io_uring_sq_ready(&u->ring)) {
-		int nr;
-
-		if (submit_enters(u))
-			counter_add(&u->stats.enters, 1);
-		nr = io_uring_submit(&u->ring);
-		if (nr == -EAGAIN || nr == -EBUSY)
-			sched_yield();	/* the kernel is short of memory for a moment */
-		else
-			must(nr >= 0 || nr == -EINTR);
-		if (u->has_sqpoll)
-			break;	/* the poller takes them */
-	}
-	mutex_unlock(&u->sq_lock);
-}
-
-/* Completions. */
-
-struct completion {
-	uint64_t data;
-	int res;
-};
-
-static unsigned take_completions(struct uringdisk *u, struct completion *done, unsigned max)
-{
-	struct io_uring_cqe *cqe;
-	unsigned head, nr = 0;
-
-	mutex_lock(&u->cq_lock);
-	io_uring_for_each_cqe(&u->ring, head, cqe) {
-		if (nr == max)
-			break;
-		done[nr++] = (struct completion){cqe->user_data, cqe->res};
-	}
-	io_uring_cq_advance(&u->ring, nr);
-	mutex_unlock(&u->cq_lock);
-	return nr;
-}
-
-/* True: io was pushed again. */
-static bool io_completed(struct uringdisk *u, struct uring_io *io, int res)
-{
-	struct request *rq;
-	int status;
-
-	/* Before anything else of io is read: its submitter's stores are then seen. */
-	must(atomic_load_explicit(&io->is_under_way, memory_order_acquire));
-	rq = io->rq;
-	if (!uring_io_ended(u, io, res, &status)) {
-		io_push(u, io);
-		return true;
-	}
-	atomic_store_explicit(&io->is_under_way, false, memory_order_relaxed);
-	atomic_fetch_sub(&u->nr_under_way, 1);
-	disk_complete(rq, status);	/* from here on io may be another's */
-	return false;
-}
-
-/* Ends all that has completed. Returns how many, and whether something was pushed again. */
-static unsigned reap(struct uringdisk *u, bool *ret_pushed)
-{
-	struct completion done[REAP_BATCH];
-	unsigned nr, nr_all = 0;
-
-	*ret_pushed = false;
-	while ((nr = take_completions(u, done, REAP_BATCH))) {
-		for (unsigned i = 0; i < nr; i++)
-			if (done[i].data != WAKE)
-				*ret_pushed |= io_completed(u, &u->ios[done[i].data], done[i].res);
-		nr_all += nr;
-	}
-	return nr_all;
-}
-
-/* The ring's thread. */
-
-static bool is_ring_thread(const struct uringdisk *u)
-{
-	return atomic_load_explicit(&u->thread_self, memory_order_relaxed) == (uintptr_t)pthread_self();
-}
-
-static void call_ring_thread(struct uringdisk *u)
-{
-	if (!atomic_load(&u->is_idle))
-		return;
-	mutex_lock(&u->idle_lock);
-	cond_signal(&u->called);
-	mutex_unlock(&u->idle_lock);
-}
-
-/* Sleeps until something is under way. False: the disk closes. */
-static bool wait_for_work(struct uringdisk *u)
-{
-	bool goes_on;
-
-	if (atomic_load(&u->nr_under_way))
-		return true;
-	mutex_lock(&u->idle_lock);
-	atomic_store(&u->is_idle, true);
-	while (atomic_load(&u->nr_under_way) == 0 && !u->is_stopping)
-		cond_wait(&u->called, &u->idle_lock);
-	atomic_store(&u->is_idle, false);
-	goes_on = !u->is_stopping;
-	mutex_unlock(&u->idle_lock);
-	return goes_on;
-}
-
-static void wait_for_completion(struct uringdisk *u)
-{
-	int err;
-
-	counter_add(&u->stats.enters, 1);
-	err = io_uring_enter((unsigned)u->ring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, NULL);
-	must(err >= 0 || err == -EINTR || err == -EAGAIN || err == -EBUSY);
-}
-
-static void ring_thread(void *arg)
-{
-	struct uringdisk *u = arg;
-	bool has_pushed;
-
-	atomic_store_explicit(&u->thread_self, (uintptr_t)pthread_self(), memory_order_relaxed);
-	while (wait_for_work(u)) {
-		wait_for_completion(u);
-		reap(u, &has_pushed);
-		submit_pushed(u);	/* again, and what the queue started meanwhile */
-	}
-}
-
-/* The writer. */
-
-static bool goes_to_writer(const struct uringdisk *u, const struct request *rq)
-{
-	return rq->op == BIO_WRITE && !u->image.is_direct && !(rq->flags & BIO_FUA);
-}
-
-static int call_until_ended(struct uringdisk *u, struct uring_io *io)
-{
-	int status;
-
-	do {
-		counter_add(&u->stats.calls, 1);
-	} while (!uring_io_ended(u, io, uring_io_call(u, io), &status));
-	return status;
-}
-
-static void writer_push(struct writer *w, struct uring_io *io)
-{
-	mutex_lock(&w->lock);
-	list_add_tail(&w->ios, &io->link);
-	cond_signal(&w->called);
-	mutex_unlock(&w->lock);
-}
-
-/* Everything that waits; false when the disk closes. */
-static bool writer_take(struct writer *w, struct list *ios)
-{
-	mutex_lock(&w->lock);
-	while (list_empty(&w->ios) && !w->is_stopping)
-		cond_wait(&w->called, &w->lock);
-	list_splice_tail(ios, &w->ios);
-	mutex_unlock(&w->lock);
-	return !list_empty(ios);
-}
-
-static void writer_thread(void *arg)
-{
-	struct uringdisk *u = arg;
-	struct list ios = LIST_INIT(ios);
-
-	while (writer_take(&u->writer, &ios)) {
-		while (!list_empty(&ios)) {
-			struct uring_io *io = list_first(&ios, struct uring_io, link);
-			struct request *rq = io->rq;
-
-			list_del(&io->link);
-			disk_complete(rq, call_until_ended(u, io));	/* from here on io may be another's */
-		}
-	}
-}
-
-static void writer_stop(struct writer *w)
-{
-	mutex_lock(&w->lock);
-	w->is_stopping = true;
-	cond_signal(&w->called);
-	mutex_unlock(&w->lock);
-	thread_join(w->thread);
-}
+#define REQUEST_BYTES_MAX (1u << 20)
+#define DEPTH_MAX 4096u
+#define SQPOLL_IDLE_MS_DEFAULT 50u
+#define REGION_BYTES_MAX (1ul << 30)	/* the kernel's bound for one piece of registered memory */
 
 /* The driver. */
 
+/* The kernel takes a ring down behind our back, and would keep the image open, and locked, so long. */
+static void ring_close(struct uringdisk *u)
+{
+	ignore(io_uring_unregister_files(&u->ring), "there are none when opening failed early");
+	io_uring_queue_exit(&u->ring);
+}
+
+static void uring_free(struct uringdisk *u)
+{
+	mem_free(u->ios);
+	mem_free(u->iovs);
+	cond_done(&u->callers.called);
+	mutex_done(&u->callers.lock);
+	cond_done(&u->called);
+	mutex_done(&u->idle_lock);
+	mutex_done(&u->cq_lock);
+	mutex_done(&u->sq_lock);
+	mem_free(u);
+}
+
 static void uringdisk_start(void *driver, struct request *rq)
 {
-	struct uringdisk *u = driver;
-	struct uring_io *io = &u->ios[rq->tag];
-	int status = uring_io_begin(u, io, rq);
-
-	if (status) {
-		disk_complete(rq, status);
-	} else if (goes_to_writer(u, rq)) {
-		writer_push(&u->writer, io);
-	} else {
-		atomic_fetch_add(&u->nr_under_way, 1);
-		io_push(u, io);
-	}
+	uring_start(driver, rq);
 }
 
 static void uringdisk_commit(void *driver)
 {
-	struct uringdisk *u = driver;
-	bool has_pushed;
-
-	if (is_ring_thread(u))
-		return;		/* inside reap(): submitted behind it */
-	submit_pushed(u);
-	counter_add(&u->stats.reaped_here, reap(u, &has_pushed));
-	if (has_pushed)
-		submit_pushed(u);
-	if (atomic_load(&u->nr_under_way))
-		call_ring_thread(u);
-}
-
-static void ring_thread_stop(struct uringdisk *u)
-{
-	struct io_uring_sqe *sqe;
-
-	mutex_lock(&u->idle_lock);
-	u->is_stopping = true;
-	cond_signal(&u->called);
-	mutex_unlock(&u->idle_lock);
-	/* It may wait in the kernel for what a submitter has taken. */
-	mutex_lock(&u->sq_lock);
-	sqe = sqe_get(u);
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data64(sqe, WAKE);
-	mutex_unlock(&u->sq_lock);
-	submit_pushed(u);
-	thread_join(u->thread);
-}
-
-void uring_threads_stop(struct uringdisk *u)
-{
-	if (u->thread)
-		ring_thread_stop(u);
-	if (u->writer.thread)
-		writer_stop(&u->writer);
-}
-
-int uring_threads_start(struct uringdisk *u)
-{
-	u->thread = thread_create("uring", ring_thread, u);
-	u->writer.thread = thread_create("uring-writer", writer_thread, u);
-	if (u->thread && u->writer.thread)
-		return 0;
-	uring_threads_stop(u);
-	return -EAGAIN;
+	uring_commit(driver);
 }
 
 static void uringdisk_close(void *driver)
@@ -343,14 +53,221 @@ static void uringdisk_close(void *driver)
 	struct uringdisk *u = driver;
 
 	uring_threads_stop(u);
-	uring_close(u);
+	ring_close(u);
 	image_file_close(&u->image);
 	uring_free(u);
 }
 
-const struct disk_ops uringdisk_ops = {
+static const struct disk_ops uringdisk_ops = {
 	.name = "uring",
 	.start = uringdisk_start,
 	.commit = uringdisk_commit,
 	.close = uringdisk_close,
 };
+
+/* Opening. */
+
+static int no_uring(char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "io_uring is not to be had: %s", what);
+	return -ENOSYS;
+}
+
+static bool has_operations(struct io_uring *ring)
+{
+	static const int needed[] = {
+		IORING_OP_NOP, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV,
+		IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+	};
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool has_all = probe != NULL;
+
+	for (size_t i = 0; has_all && i < array_size(needed); i++)
+		has_all = io_uring_opcode_supported(probe, needed[i]);
+	io_uring_free_probe(probe);
+	return has_all;
+}
+
+static int ring_open(struct uringdisk *u, const struct uringdisk_config *config, char *why,
+		     size_t why_size)
+{
+	struct io_uring_params params = {.flags = 0};
+	int err;
+
+	if (config->has_sqpoll) {
+		params.flags |= IORING_SETUP_SQPOLL;
+		params.sq_thread_idle = config->sqpoll_idle_ms ? config->sqpoll_idle_ms
+							       : SQPOLL_IDLE_MS_DEFAULT;
+	}
+	err = io_uring_queue_init_params(2 * u->depth, &u->ring, &params);
+	if (err)
+		return no_uring(why, why_size, strerror(-err));
+	if (!has_operations(&u->ring)) {
+		io_uring_queue_exit(&u->ring);
+		return no_uring(why, why_size, "this kernel's is too old");
+	}
+	u->has_sqpoll = config->has_sqpoll;
+	u->has_regions = io_uring_register_buffers_sparse(&u->ring, URING_REGIONS_MAX) == 0;
+	return 0;
+}
+
+static struct uringdisk *uring_create(uint32_t depth)
+{
+	struct uringdisk *u = mem_zalloc(sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->depth = depth;
+	mutex_init(&u->sq_lock, RANK_DRIVER, "uring submission");
+	mutex_init(&u->cq_lock, RANK_DRIVER, "uring completion");
+	mutex_init(&u->idle_lock, RANK_DRIVER, "uring thread");
+	cond_init(&u->called);
+	mutex_init(&u->callers.lock, RANK_DRIVER, "uring callers");
+	cond_init(&u->callers.called);
+	list_init(&u->callers.ios);
+	u->ios = mem_zalloc(depth * sizeof(*u->ios));
+	u->iovs = mem_alloc((size_t)depth * URING_VECS_MAX * sizeof(*u->iovs));
+	if (!u->ios || !u->iovs) {
+		uring_free(u);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < depth; i++)
+		u->ios[i].iov = u->iovs + (size_t)i * URING_VECS_MAX;
+	return u;
+}
+
+/* Everything once there is a ring and an image, which stay the caller's on failure. */
+static int disk_over(struct uringdisk *u, const struct image_config *image_config,
+		     const struct disk_config *config, struct disk **ret_disk)
+{
+	struct disk_limits limits = image_limits(&u->image, image_config);
+	int err;
+
+	limits.request_bytes_max = REQUEST_BYTES_MAX;
+	limits.vecs_max = URING_VECS_MAX;
+	limits.depth = u->depth;
+	err = io_uring_register_files(&u->ring, &u->image.fd, 1);
+	if (err)
+		return err;
+	err = uring_threads_start(u);
+	if (err)
+		return err;
+	err = disk_open_with(&uringdisk_ops, u, &limits, config, ret_disk);
+	if (err)
+		uring_threads_stop(u);
+	return err;
+}
+
+/* path NULL: over fd, which is closed on failure. */
+static int open_over(const char *path, int fd, const struct uringdisk_config *uring_config,
+		     const struct disk_config *config, struct uringdisk **ret_uring,
+		     struct disk **ret_disk, char *why, size_t why_size)
+{
+	struct image_config image_config = {
+		.is_read_only = uring_config->is_read_only,
+		.takes_lock = uring_config->takes_lock,
+		.is_direct = uring_config->is_direct,
+	};
+	uint32_t depth = uring_config->depth ? uring_config->depth : URINGDISK_DEPTH_DEFAULT;
+	struct uringdisk *u = uring_create(min(depth, DEPTH_MAX));
+	const char *name = path ? path : config->name ? config->name : "the image";
+	int err;
+
+	if (!u) {
+		snprintf(why, why_size, "cannot open %s: %s", name, strerror(ENOMEM));
+		err = -ENOMEM;
+		goto out_fd;
+	}
+	err = ring_open(u, uring_config, why, why_size);
+	if (err)
+		goto out_free;
+	if (path)
+		err = image_file_open(&u->image, path, &image_config, why, why_size);
+	else
+		err = image_open_fd(&u->image, fd, name, &image_config, why, why_size);
+	fd = -1;
+	if (err)
+		goto out_ring;
+	err = disk_over(u, &image_config, config, ret_disk);
+	if (err) {
+		snprintf(why, why_size, "cannot open %s: %s", name, strerror(-err));
+		goto out_image;
+	}
+	if (ret_uring)
+		*ret_uring = u;
+	return 0;
+
+out_image:
+	ring_close(u);
+	image_file_close(&u->image);
+	goto out_free;
+out_ring:
+	ring_close(u);
+out_free:
+	uring_free(u);
+out_fd:
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int uringdisk_open(const char *path, const struct uringdisk_config *uring_config,
+		   const struct disk_config *config, struct uringdisk **ret_uring,
+		   struct disk **ret_disk, char *why, size_t why_size)
+{
+	return open_over(path, -1, uring_config, config, ret_uring, ret_disk, why, why_size);
+}
+
+int uringdisk_open_fd(int fd, const struct uringdisk_config *uring_config,
+		      const struct disk_config *config, struct uringdisk **ret_uring,
+		      struct disk **ret_disk, char *why, size_t why_size)
+{
+	return open_over(NULL, fd, uring_config, config, ret_uring, ret_disk, why, why_size);
+}
+
+/* Registered memory. */
+
+static int region_set(struct uringdisk *u, uint32_t i, void *base, size_t len) needs(u->sq_lock)
+{
+	struct iovec iov = {base, len};
+	__u64 tag = 0;
+	int err = io_uring_register_buffers_update_tag(&u->ring, i, &iov, &tag, 1);
+
+	if (err < 0)
+		return err;
+	u->regions[i] = (struct uring_region){base, len};
+	return 0;
+}
+
+int uringdisk_register_memory(struct uringdisk *u, void *base, size_t len)
+{
+	int err = -ENOSPC;
+
+	if (!u->has_regions)
+		return -ENOSYS;
+	if (len == 0 || len > REGION_BYTES_MAX)
+		return -EINVAL;
+	mutex_lock(&u->sq_lock);
+	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++) {
+		if (u->regions[i].base)
+			continue;
+		err = region_set(u, i, base, len);
+		break;
+	}
+	mutex_unlock(&u->sq_lock);
+	return err;
+}
+
+void uringdisk_unregister_memory(struct uringdisk *u, void *base)
+{
+	mutex_lock(&u->sq_lock);
+	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++)
+		if (u->regions[i].base == base && base)
+			must(region_set(u, i, NULL, 0) == 0);
+	mutex_unlock(&u->sq_lock);
+}
+
+const struct uringdisk_stats *uringdisk_stats(const struct uringdisk *u)
+{
+	return &u->stats;
+}

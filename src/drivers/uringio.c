@@ -21,8 +21,6 @@
 
 #define RETRIES_MAX 1000u	/* a kernel that says EAGAIN so often means no */
 #define FILE_SLOT 0		/* of the registered files: the image */
-/* A read that copies so much from the host's cache goes to a kernel thread: others then copy beside it. */
-#define COPY_BYTES_LARGE (256u << 10)
 
 static uint64_t start_of(const struct uring_io *io)
 {
@@ -120,8 +118,6 @@ static void prepare_transfer(struct uringdisk *u, struct uring_io *io, struct io
 	else
 		io_uring_prep_writev(sqe, FILE_SLOT, io->iov, nr, offset);
 	sqe->rw_flags = rw_flags_of(u, io);
-	if (rq->op == BIO_READ && !u->image.is_direct && rq->size_bytes >= COPY_BYTES_LARGE)
-		sqe->flags |= IOSQE_ASYNC;
 }
 
 void uring_io_prepare(struct uringdisk *u, struct uring_io *io, struct io_uring_sqe *sqe)

@@ -432,6 +432,31 @@ START_TEST(memory_that_direct_io_cannot_take_is_replaced)
 }
 END_TEST
 
+/* What only copies to or from the host's cache, and a lot of it, or in a way that might wait there. */
+START_TEST(bulk_copies_are_made_by_calls)
+{
+	struct uringdisk *u = NULL;
+	struct disk *disk = uring_over(file_of(1 << 20), &(struct uringdisk_config){.depth = 8},
+				       &(struct disk_config){.name = "image"}, &u);
+	const counter_t *calls = &uringdisk_stats(u)->calls, *submitted = &uringdisk_stats(u)->submitted;
+	unsigned char *memory = calloc(1, 1 << 20);
+	struct batch batch = {0};
+
+	batch_submit(&batch, disk, BIO_WRITE, 0, 0, memory, 4096);
+	batch_submit(&batch, disk, BIO_READ, 0, 65536, memory + 65536, 256 << 10);
+	ck_assert_uint_eq(batch_wait(&batch), 0);
+	ck_assert_uint_eq(counter_get(calls), 2);
+	ck_assert_uint_eq(counter_get(submitted), 0);
+	batch_submit(&batch, disk, BIO_WRITE, BIO_FUA, 0, memory, 4096);
+	batch_submit(&batch, disk, BIO_READ, 0, 65536, memory + 65536, 4096);
+	ck_assert_uint_eq(batch_wait(&batch), 0);
+	ck_assert_uint_eq(counter_get(calls), 2);
+	ck_assert_uint_eq(counter_get(submitted), 2);
+	disk_close(disk);
+	free(memory);
+}
+END_TEST
+
 START_TEST(registered_memory_is_used_until_it_is_unregistered)
 {
 	struct uringdisk *u = NULL;
@@ -508,6 +533,7 @@ TEST_SUITE(drivers_uringdisk)
 	tcase_add_test(tc, what_the_host_has_cached_wakes_nobody);
 	tcase_add_test(tc, requests_outlive_the_thread_that_submitted_them);
 	tcase_add_test(tc, memory_that_direct_io_cannot_take_is_replaced);
+	tcase_add_test(tc, bulk_copies_are_made_by_calls);
 	tcase_add_test(tc, registered_memory_is_used_until_it_is_unregistered);
 	tcase_add_test(tc, a_refusal_of_io_uring_is_told_as_such);
 }
