@@ -4,6 +4,7 @@
 # ROOMS   the rooms of src/ that go into the library (default all)
 # SAN     address, undefined or thread: build with that sanitizer
 # DEBUG   1: lock ranks and whole-object checks on, warnings are errors (the check build)
+# V       1: show every command
 # DEPS    empty: take the packages as they are, install nothing
 
 BUILD  ?= build
@@ -59,12 +60,15 @@ BIN := $(BUILD)/bin/extant $(BUILD)/bin/extantctl $(BUILD)/bin/mkfs.extant $(if 
 TOOL_SRC := $(wildcard tests/tools/*.c tests/mount/*.c tests/bench/*.c)
 TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC)))
 
+# One line a file; errors are not to drown in options.
+say = $(if $(filter 1,$(V)),,@printf '  %-4s %s\n' $(1) $(2) && )
+
 ## all: build the programs into build/bin
 all: $(BIN)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(INC_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CFLAGS_ALL) $(INC_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
 
 # Tests may see the private headers of the room they test; mkfs and fsck see include/ only.
 INC_tests := -Isrc -Itests -Imkfs
@@ -73,23 +77,23 @@ INC_fsck  := -I.
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)ar rcs $@ $^
 
 $(BUILD)/bin/extant: $(call obj,src/daemon/main.c) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/bin/extantctl: $(call obj,$(CTL_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/bin/mkfs.extant: $(call obj,$(MKFS_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/bin/fsck.extant: $(call obj,$(FSCK_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # What unit tests link besides their room's library: parts of mkfs or fsck, and the fakes of other rooms
 # whose header they include (unit/block/fakedisk.h is kept by tests/unit/block/test_fakedisk.c).
@@ -100,32 +104,32 @@ UNIT_fsck = $(filter-out fsck/main.c,$(FSCK_SRC))
 define unit_rule
 $(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)) $(call UNIT_fakes,$(1)) tests/harness/runner.c) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(CHECKLIBS) $$(LDLIBS)
+	$$(call say,LD,$$@)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(CHECKLIBS) $$(LDLIBS)
 endef
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rule,$(r))))
 
 $(BUILD)/tests/fs: $(call obj,$(FS_SRC)) $(call obj,$(HARN_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # This one is made of tests, with the runner of the unit tests.
 $(BUILD)/tools/semantics: $(call obj,tests/mount/semantics.c tests/harness/runner.c) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
 CRASH_SRC := $(wildcard tests/crash/*.c)
 $(BUILD)/tests/crash: $(call obj,$(CRASH_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 ## deps: install the Debian packages that are missing (nothing, without network, when all are there)
 DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
