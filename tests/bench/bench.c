@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/rand.h"
@@ -98,16 +99,36 @@ static double random_write(struct rand *rand)
 	return RANDOM_WRITES / (seconds_now() - began);
 }
 
-static double append_and_sync(void)
+static void append_and_sync(int job)
 {
-	double began = seconds_now();
-	int fd = open_or_die("log", O_CREAT | O_TRUNC | O_WRONLY | O_APPEND);
+	char name[16];
+	int fd;
 
+	snprintf(name, sizeof(name), "log-%d", job);
+	fd = open_or_die(name, O_CREAT | O_TRUNC | O_WRONLY | O_APPEND);
 	for (int i = 0; i < APPENDS; i++)
 		if (write(fd, bytes, SMALL) != SMALL || fsync(fd))
 			die("append");
 	close(fd);
-	return APPENDS / (seconds_now() - began);
+}
+
+/* Each job is a process with a file of its own; the fsyncs of all of them in a second. */
+static double append_and_sync_jobs(int nr_jobs)
+{
+	double began = seconds_now();
+	int status;
+
+	for (int job = 1; job < nr_jobs; job++) {
+		if (fork() == 0) {
+			append_and_sync(job);
+			_exit(0);
+		}
+	}
+	append_and_sync(0);
+	while (wait(&status) > 0)
+		if (status != 0)
+			exit(1);
+	return APPENDS * nr_jobs / (seconds_now() - began);
 }
 
 /* ---- many small files ---- */
@@ -196,7 +217,11 @@ static double run(const char *workload, struct rand *rand)
 	if (strcmp(workload, "random-write") == 0)
 		return random_write(rand);
 	if (strcmp(workload, "append-fsync") == 0)
-		return append_and_sync();
+		return append_and_sync_jobs(1);
+	if (strcmp(workload, "append-fsync-4") == 0)
+		return append_and_sync_jobs(4);
+	if (strcmp(workload, "append-fsync-8") == 0)
+		return append_and_sync_jobs(8);
 	if (strcmp(workload, "create") == 0)
 		return create_files();
 	if (strcmp(workload, "stat") == 0)
