@@ -64,8 +64,10 @@ static const struct option_row rows[] = {
 	NUMBER("resuid", resuid, 0, UINT32_MAX - 1, "this user may use reserved blocks"),
 	NUMBER("resgid", resgid, 0, UINT32_MAX - 1, "this group may use reserved blocks"),
 
-	{.key = "driver", .kind = OPTION_CHOICE, .offset = AT(driver), .choices = "file|sim",
+	{.key = "driver", .kind = OPTION_CHOICE, .offset = AT(driver), .choices = "file|uring|mmap|sim",
 	 .help = "what carries out the I/O (file); sim: as slow as a real disk, for experiments"},
+	FLAG("direct", is_direct, 1, "with driver=file or uring: past the host's page cache (O_DIRECT)"),
+	FLAG("sqpoll", has_sqpoll, 1, "with driver=uring: a kernel thread looks for requests, instead of calls"),
 	{.key = "profile", .kind = OPTION_CHOICE, .offset = AT(sim_profile), .choices = SIM_PROFILE_NAMES,
 	 .help = "with driver=sim: which disk (hdd7200)"},
 	{.key = "mode", .kind = OPTION_CHOICE, .offset = AT(sim_mode), .choices = SIM_MODE_NAMES,
@@ -217,6 +219,10 @@ int mount_options_check(const struct mount_options *o, char *err, size_t err_siz
 		return refuse(err, err_size, "options cow and ro exclude each other: cow is for writing");
 	if (o->part && o->offset_bytes)
 		return refuse(err, err_size, "options part and offset exclude each other");
+	if (o->is_direct && o->driver == DRIVER_MMAP)
+		return refuse(err, err_size, "option direct excludes driver=mmap, which maps the host's page cache");
+	if (o->has_sqpoll && o->driver != DRIVER_URING)
+		return refuse(err, err_size, "option sqpoll needs driver=uring");
 	if (o->may_others && o->may_root)
 		return refuse(err, err_size, "options allow_other and allow_root exclude each other");
 	if (o->background_percent > o->dirty_percent)

@@ -17,7 +17,7 @@
 
 enum errors_choice { ERRORS_UNSAID = -1, ERRORS_CONTINUE, ERRORS_REMOUNT_RO, ERRORS_PANIC };
 
-enum driver_choice { DRIVER_FILE, DRIVER_SIM };
+enum driver_choice { DRIVER_FILE, DRIVER_URING, DRIVER_MMAP, DRIVER_SIM };
 enum data_choice { DATA_ORDERED, DATA_WRITEBACK };
 
 struct mount_options {
@@ -39,6 +39,8 @@ struct mount_options {
 	/* the disks */
 	int driver;			/* enum driver_choice */
 	int sim_profile, sim_mode;	/* places in SIM_PROFILE_NAMES, SIM_MODE_NAMES */
+	bool is_direct;			/* past the host's page cache */
+	bool has_sqpoll;		/* a kernel thread looks for what the uring driver submits */
 	int scheduler;			/* its place in SCHED_NAMES */
 	char *part;			/* NULL: the image is no whole disk */
 	uint64_t offset_bytes;

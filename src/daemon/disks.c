@@ -15,9 +15,11 @@
 #include "block/disk.h"
 #include "drivers/cowdisk.h"
 #include "drivers/filedisk.h"
+#include "drivers/mmapdisk.h"
 #include "drivers/partdisk.h"
 #include "drivers/recorddisk.h"
 #include "drivers/simdisk.h"
+#include "drivers/uringdisk.h"
 #include "fuse/mountinfo.h"
 #include "sched/sched.h"
 
@@ -42,21 +44,75 @@ static struct disk_config upper_config_of(const char *image, struct clock *clock
 	return (struct disk_config){.name = image, .clock = clock};
 }
 
+/* What a cow keeps to itself does not reach the image. */
+static bool never_writes(const struct mount_options *o)
+{
+	return o->is_read_only || o->has_cow || o->cow_path;
+}
+
+static int open_file(const char *image, const struct mount_options *o, const struct disk_config *config,
+		     struct disk **ret_disk, char *why, size_t why_size)
+{
+	const struct filedisk_config file = {
+		.is_read_only = never_writes(o),
+		.takes_lock = true,
+		.is_direct = o->is_direct,
+	};
+
+	return filedisk_open(image, &file, config, ret_disk, why, why_size);
+}
+
+/* Where the host refuses io_uring the same is done by system calls, and said. */
+static int open_uring(const char *image, const struct mount_options *o, const struct disk_config *config,
+		      struct disk **ret_disk, char *why, size_t why_size)
+{
+	const struct uringdisk_config uring = {
+		.is_read_only = never_writes(o),
+		.takes_lock = true,
+		.is_direct = o->is_direct,
+		.has_sqpoll = o->has_sqpoll,
+	};
+	int err = uringdisk_open(image, &uring, config, NULL, ret_disk, why, why_size);
+
+	if (err != -ENOSYS)
+		return err;
+	log_notice("%s: %s; driver=file is used instead", image, why);
+	return open_file(image, o, config, ret_disk, why, why_size);
+}
+
+static int open_mmap(const char *image, const struct mount_options *o, const struct disk_config *config,
+		     struct disk **ret_disk, char *why, size_t why_size)
+{
+	const struct mmapdisk_config mapped = {.is_read_only = never_writes(o), .takes_lock = true};
+
+	return mmapdisk_open(image, &mapped, config, NULL, ret_disk, why, why_size);
+}
+
+static int open_driver(const char *image, const struct mount_options *o, const struct disk_config *config,
+		       struct disk **ret_disk, char *why, size_t why_size)
+{
+	switch ((enum driver_choice)o->driver) {
+	case DRIVER_URING:
+		return open_uring(image, o, config, ret_disk, why, why_size);
+	case DRIVER_MMAP:
+		return open_mmap(image, o, config, ret_disk, why, why_size);
+	case DRIVER_FILE:
+	case DRIVER_SIM:
+		break;
+	}
+	return open_file(image, o, config, ret_disk, why, why_size);
+}
+
 static int open_image(const char *image, const struct mount_options *o, struct clock *clock, struct disk **ret_disk,
 		      char *why, size_t why_size)
 {
-	const struct filedisk_config file_config = {
-		/* What a cow keeps to itself does not reach the image. */
-		.is_read_only = o->is_read_only || o->has_cow || o->cow_path,
-		.takes_lock = true,
-	};
 	const struct disk_config config = disk_config_of(image, o, clock);
 	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * (long)NSEC_PER_MSEC};
 	unsigned waited_ms;
 	int err;
 
 	for (waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
-		err = filedisk_open(image, &file_config, &config, ret_disk, why, why_size);
+		err = open_driver(image, o, &config, ret_disk, why, why_size);
 		if (err != -EBUSY || waited_ms >= LOCK_WAIT_MS || mountinfo_has_source(MOUNT_TYPE, image))
 			return err;
 		nanosleep(&pause, NULL);

@@ -6,7 +6,8 @@
  *                 record    keeps a log of what reaches the disks below
  *                 cow       keeps writes to itself
  *                 part      a partition, or from an offset on
- *                 file      the image, locked
+ *                 sim       a simulated disk, instead of the image's own speed
+ *                 file, uring, mmap: the image, locked
  * Ownership   Each disk owns the one below it: closing the uppermost closes all.
  * Locking     One thread builds.
  * Errors      As the drivers say; `why` is a sentence that names the image.

@@ -56,6 +56,35 @@ static int explain_no_magic(struct stack *st, const char *image, char *why, size
 	return -ENODEV;
 }
 
+/* A disk that is opened past the host's page cache takes whole blocks of its own only. */
+static int read_bytes(struct disk *disk, uint64_t at, void *to, size_t len)
+{
+	uint64_t unit = disk_limits(disk)->block_bytes;
+	uint64_t from = round_down(at, unit);
+	size_t size = round_up(at + len, unit) - from;
+	char *bytes = mem_alloc_aligned(size, unit);
+	int err;
+
+	if (!bytes)
+		return -ENOMEM;
+	err = disk_read(disk, from, bytes, (uint32_t)size);
+	if (!err)
+		memcpy(to, bytes + (at - from), len);
+	mem_free(bytes);
+	return err;
+}
+
+static int check_unit(struct stack *st, const char *image, char *why, size_t why_size)
+{
+	uint32_t unit = disk_limits(st->disks.top)->block_bytes;
+
+	if (st->geometry.block_size >= unit)
+		return 0;
+	snprintf(why, why_size, "%s: option direct: the host transfers %u bytes at a time, more than a block of %u",
+		 image, unit, st->geometry.block_size);
+	return -EINVAL;
+}
+
 static int read_geometry(struct stack *st, const char *image, char *why, size_t why_size)
 {
 	uint64_t at = st->options.super_block ? st->options.super_block * 1024 : 1024;
@@ -66,7 +95,7 @@ static int read_geometry(struct stack *st, const char *image, char *why, size_t 
 
 	if (at + sizeof(super) > size_bytes)
 		return say(why, why_size, image, "too small for a file system", -ENODEV);
-	err = disk_read(st->disks.top, at, &super, sizeof(super));
+	err = read_bytes(st->disks.top, at, &super, sizeof(super));
 	if (err)
 		return say(why, why_size, image, "cannot read the superblock", err);
 	err = super_check(&super, size_bytes, &st->geometry, clause, sizeof(clause));
@@ -74,7 +103,7 @@ static int read_geometry(struct stack *st, const char *image, char *why, size_t 
 		return explain_no_magic(st, image, why, why_size);
 	if (err)
 		return say(why, why_size, image, clause, err);
-	return 0;
+	return check_unit(st, image, why, why_size);
 }
 
 /* ---- cache ---- */
