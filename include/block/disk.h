@@ -60,6 +60,14 @@ struct disk_ops {
 	void (*attach)(void *driver, struct disk *disk);
 	/* Asks whether the device grew or shrank; NULL: never. */
 	uint64_t (*size_bytes)(void *driver);
+	/*
+	 * Direct access, of drivers whose medium is memory; NULL else. Ranges are within the disk. The
+	 * bytes themselves, for system calls that copy from them (they say EFAULT where a page cannot
+	 * be had), NULL where there are none; and copies, which say -EIO then. Durable after a flush.
+	 */
+	void *(*map)(void *driver, uint64_t offset_bytes, size_t len);
+	int (*map_read)(void *driver, uint64_t offset_bytes, void *to, size_t len);
+	int (*map_write)(void *driver, uint64_t offset_bytes, const void *from, size_t len);
 	/* Nothing is under way. No thread of the driver's is inside disk_complete() afterwards. */
 	void (*close)(void *driver);
 };
@@ -106,6 +114,11 @@ int disk_flush(struct disk *disk) must_check;
 int disk_read(struct disk *disk, uint64_t offset_bytes, void *to, uint32_t len_bytes) must_check;
 int disk_write(struct disk *disk, uint64_t offset_bytes, const void *from, uint32_t len_bytes,
 	       uint32_t flags) must_check;
+/* Direct access past the queue, as disk_ops says; only where disk_has_map(). -EINVAL, -EROFS. */
+bool disk_has_map(struct disk *disk);
+void *disk_map(struct disk *disk, uint64_t offset_bytes, size_t len);	/* NULL: none */
+int disk_map_read(struct disk *disk, uint64_t offset_bytes, void *to, size_t len) must_check;
+int disk_map_write(struct disk *disk, uint64_t offset_bytes, const void *from, size_t len) must_check;
 /* Waits until nothing is queued or under way. */
 void disk_drain(struct disk *disk);
 /* Goes over to another scheduler, with all that waits. -ENOMEM: it stays with the old one. */

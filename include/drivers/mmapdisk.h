@@ -3,9 +3,9 @@
  *
  * Purpose     Reads and writes are copies: no system call for what the host has in its page cache.
  *             And direct access: whoever serves file data may copy between its caller and the
- *             mapping, without a page of it in our cache (`-o dax`).
- * Ownership   disk_close() unmaps and closes the file. The handle and what mmapdisk_map() returned
- *             live as long as the disk.
+ *             mapping, without a page of it in our cache (`-o dax`, disk_map() in block/disk.h).
+ * Ownership   disk_close() unmaps and closes the file. What disk_map() returned lives as long as the
+ *             disk.
  * Locking     Any thread.
  * Invariants  m1  a page that cannot be had - the file became shorter, the host is full, its device
  *                 failed - is -EIO, never a signal. Where the file now ends within a page, the rest of
@@ -19,29 +19,16 @@
 
 #include "block/disk.h"
 
-struct mmapdisk;
-
 struct mmapdisk_config {
 	bool is_read_only;
 	bool takes_lock;	/* filelock: exclusive, or shared when read-only */
 };
 
-/* On failure `why` holds a sentence that names the file. ret_mmap may be NULL. */
+/* On failure `why` holds a sentence that names the file. */
 int mmapdisk_open(const char *path, const struct mmapdisk_config *mmap_config,
-		  const struct disk_config *config, struct mmapdisk **ret_mmap,
-		  struct disk **ret_disk, char *why, size_t why_size) must_check;
+		  const struct disk_config *config, struct disk **ret_disk, char *why, size_t why_size) must_check;
 /* The same over an open descriptor (a memfd in tests), which it takes over, on failure too. */
 int mmapdisk_open_fd(int fd, const struct mmapdisk_config *mmap_config,
-		     const struct disk_config *config, struct mmapdisk **ret_mmap,
-		     struct disk **ret_disk, char *why, size_t why_size) must_check;
-
-/* Direct access. Durable as writes are: after disk_flush(). -EINVAL beyond the end, -EROFS. */
-int mmapdisk_read(struct mmapdisk *mmap, uint64_t offset_bytes, void *to, size_t len) must_check;
-int mmapdisk_write(struct mmapdisk *mmap, uint64_t offset_bytes, const void *from, size_t len) must_check;
-/*
- * The bytes themselves, for system calls that copy from or to them (those say EFAULT where a page cannot
- * be had; a plain access would get SIGBUS). NULL beyond the end.
- */
-void *mmapdisk_map(struct mmapdisk *mmap, uint64_t offset_bytes, size_t len);
+		     const struct disk_config *config, struct disk **ret_disk, char *why, size_t why_size) must_check;
 
 #endif

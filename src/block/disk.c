@@ -155,6 +155,43 @@ void disk_close(struct disk *disk)
 	mem_free(disk);
 }
 
+/* Direct access. */
+
+static bool is_inside(const struct disk *disk, uint64_t offset, size_t len)
+{
+	return offset <= disk->limits.size_bytes && len <= disk->limits.size_bytes - offset;
+}
+
+bool disk_has_map(struct disk *disk)
+{
+	return disk_map(disk, 0, 1) != NULL;
+}
+
+void *disk_map(struct disk *disk, uint64_t offset_bytes, size_t len)
+{
+	if (!disk->ops->map || !is_inside(disk, offset_bytes, len))
+		return NULL;
+	return disk->ops->map(disk->driver, offset_bytes, len);
+}
+
+int disk_map_read(struct disk *disk, uint64_t offset_bytes, void *to, size_t len)
+{
+	must(disk->ops->map_read);
+	if (!is_inside(disk, offset_bytes, len))
+		return -EINVAL;
+	return disk->ops->map_read(disk->driver, offset_bytes, to, len);
+}
+
+int disk_map_write(struct disk *disk, uint64_t offset_bytes, const void *from, size_t len)
+{
+	must(disk->ops->map_write);
+	if (disk->limits.is_read_only)
+		return -EROFS;
+	if (!is_inside(disk, offset_bytes, len))
+		return -EINVAL;
+	return disk->ops->map_write(disk->driver, offset_bytes, from, len);
+}
+
 const struct disk_limits *disk_limits(const struct disk *disk)
 {
 	return &disk->limits;

@@ -85,7 +85,7 @@ static int open_mmap(const char *image, const struct mount_options *o, const str
 {
 	const struct mmapdisk_config mapped = {.is_read_only = never_writes(o), .takes_lock = true};
 
-	return mmapdisk_open(image, &mapped, config, NULL, ret_disk, why, why_size);
+	return mmapdisk_open(image, &mapped, config, ret_disk, why, why_size);
 }
 
 static int open_driver(const char *image, const struct mount_options *o, const struct disk_config *config,

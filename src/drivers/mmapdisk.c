@@ -160,6 +160,30 @@ static int mmapdisk_execute(void *driver, struct request *rq)
 	return -EINVAL;
 }
 
+/* Direct access. */
+
+static void *mmapdisk_map(void *driver, uint64_t offset_bytes, size_t len)
+{
+	struct mmapdisk *m = driver;
+
+	(void)len;
+	return m->map ? m->map + offset_bytes : NULL;
+}
+
+static int mmapdisk_read(void *driver, uint64_t offset_bytes, void *to, size_t len)
+{
+	struct mmapdisk *m = driver;
+
+	return copy_out(m, offset_bytes, to, len);
+}
+
+static int mmapdisk_write(void *driver, uint64_t offset_bytes, const void *from, size_t len)
+{
+	struct mmapdisk *m = driver;
+
+	return copy_in(m, offset_bytes, from, len);
+}
+
 static void mmapdisk_close(void *driver)
 {
 	struct mmapdisk *m = driver;
@@ -175,6 +199,9 @@ static void mmapdisk_close(void *driver)
 static const struct disk_ops mmapdisk_ops = {
 	.name = "mmap",
 	.execute = mmapdisk_execute,
+	.map = mmapdisk_map,
+	.map_read = mmapdisk_read,
+	.map_write = mmapdisk_write,
 	.close = mmapdisk_close,
 };
 
@@ -197,8 +224,7 @@ static int map_image(struct mmapdisk *m)
 
 /* Everything once there is an image; it is closed on failure. */
 static int open_over(struct image *image, const struct image_config *image_config,
-		     const struct disk_config *config, struct mmapdisk **ret_mmap,
-		     struct disk **ret_disk, char *why, size_t why_size)
+		     const struct disk_config *config, struct disk **ret_disk, char *why, size_t why_size)
 {
 	struct disk_limits limits = image_limits(image, image_config);
 	struct mmapdisk *m = mem_zalloc(sizeof(*m));
@@ -226,8 +252,6 @@ static int open_over(struct image *image, const struct image_config *image_confi
 		mmapdisk_close(m);
 		return err;
 	}
-	if (ret_mmap)
-		*ret_mmap = m;
 	return 0;
 }
 
@@ -237,48 +261,22 @@ static struct image_config image_config_of(const struct mmapdisk_config *config)
 }
 
 int mmapdisk_open(const char *path, const struct mmapdisk_config *mmap_config,
-		  const struct disk_config *config, struct mmapdisk **ret_mmap,
-		  struct disk **ret_disk, char *why, size_t why_size)
+		  const struct disk_config *config, struct disk **ret_disk, char *why, size_t why_size)
 {
 	struct image_config image_config = image_config_of(mmap_config);
 	struct image image;
 	int err = image_file_open(&image, path, &image_config, why, why_size);
 
-	return err ? err : open_over(&image, &image_config, config, ret_mmap, ret_disk, why, why_size);
+	return err ? err : open_over(&image, &image_config, config, ret_disk, why, why_size);
 }
 
 int mmapdisk_open_fd(int fd, const struct mmapdisk_config *mmap_config,
-		     const struct disk_config *config, struct mmapdisk **ret_mmap,
-		     struct disk **ret_disk, char *why, size_t why_size)
+		     const struct disk_config *config, struct disk **ret_disk, char *why, size_t why_size)
 {
 	struct image_config image_config = image_config_of(mmap_config);
 	const char *name = config->name ? config->name : "the image";
 	struct image image;
 	int err = image_open_fd(&image, fd, name, &image_config, why, why_size);
 
-	return err ? err : open_over(&image, &image_config, config, ret_mmap, ret_disk, why, why_size);
-}
-
-/* Direct access. */
-
-static bool is_inside(const struct mmapdisk *m, uint64_t offset, size_t len)
-{
-	return offset <= m->size_bytes && len <= m->size_bytes - offset;
-}
-
-int mmapdisk_read(struct mmapdisk *m, uint64_t offset_bytes, void *to, size_t len)
-{
-	return is_inside(m, offset_bytes, len) ? copy_out(m, offset_bytes, to, len) : -EINVAL;
-}
-
-int mmapdisk_write(struct mmapdisk *m, uint64_t offset_bytes, const void *from, size_t len)
-{
-	if (m->is_read_only)
-		return -EROFS;
-	return is_inside(m, offset_bytes, len) ? copy_in(m, offset_bytes, from, len) : -EINVAL;
-}
-
-void *mmapdisk_map(struct mmapdisk *m, uint64_t offset_bytes, size_t len)
-{
-	return m->map && is_inside(m, offset_bytes, len) ? m->map + offset_bytes : NULL;
+	return err ? err : open_over(&image, &image_config, config, ret_disk, why, why_size);
 }

@@ -25,6 +25,29 @@ static void partdisk_start(void *driver, struct request *rq)
 	stack_submit(&part->stack, rq, rq->sector + (part->offset_bytes >> SECTOR_SHIFT), rq->size_bytes);
 }
 
+/* Direct access, where the disk below has it. */
+
+static void *partdisk_map(void *driver, uint64_t offset_bytes, size_t len)
+{
+	struct partdisk *part = driver;
+
+	return disk_map(part->stack.lower, part->offset_bytes + offset_bytes, len);
+}
+
+static int partdisk_map_read(void *driver, uint64_t offset_bytes, void *to, size_t len)
+{
+	struct partdisk *part = driver;
+
+	return disk_map_read(part->stack.lower, part->offset_bytes + offset_bytes, to, len);
+}
+
+static int partdisk_map_write(void *driver, uint64_t offset_bytes, const void *from, size_t len)
+{
+	struct partdisk *part = driver;
+
+	return disk_map_write(part->stack.lower, part->offset_bytes + offset_bytes, from, len);
+}
+
 static void partdisk_close(void *driver)
 {
 	struct partdisk *part = driver;
@@ -36,6 +59,9 @@ static void partdisk_close(void *driver)
 static const struct disk_ops partdisk_ops = {
 	.name = "part",
 	.start = partdisk_start,
+	.map = partdisk_map,
+	.map_read = partdisk_map_read,
+	.map_write = partdisk_map_write,
 	.close = partdisk_close,
 };
 

@@ -68,7 +68,7 @@ static int mmap_open(enum mode mode, struct disk **ret_disk)
 {
 	struct mmapdisk_config mmap = {.is_read_only = mode >= RO, .takes_lock = mode % 2};
 
-	return mmapdisk_open(path, &mmap, &config, NULL, ret_disk, why, sizeof(why));
+	return mmapdisk_open(path, &mmap, &config, ret_disk, why, sizeof(why));
 }
 
 static const struct {

@@ -22,12 +22,12 @@
 
 static char why[300];
 
-static struct disk *mmap_over(int fd, bool is_read_only, struct mmapdisk **ret_mmap)
+static struct disk *mmap_over(int fd, bool is_read_only)
 {
 	struct mmapdisk_config config = {.is_read_only = is_read_only};
 	struct disk *disk;
 
-	ck_assert_msg(mmapdisk_open_fd(fd, &config, &(struct disk_config){.name = "image"}, ret_mmap, &disk, why,
+	ck_assert_msg(mmapdisk_open_fd(fd, &config, &(struct disk_config){.name = "image"}, &disk, why,
 				       sizeof(why)) == 0, "%s", why);
 	return disk;
 }
@@ -44,20 +44,19 @@ static int memfd_of(off_t size)
 OPENER(mmap)
 {
 	*ret_state = NULL;
-	return mmap_over(memfd_of((off_t)size_bytes), false, NULL);
+	return mmap_over(memfd_of((off_t)size_bytes), false);
 }
 
 START_TEST(direct_access_is_the_disks_content)
 {
-	struct mmapdisk *m;
-	struct disk *disk = mmap_over(memfd_of(1 << 20), false, &m);
+	struct disk *disk = mmap_over(memfd_of(1 << 20), false);
 	unsigned char bytes[5000], other[5000];
 
 	put_pattern(disk, 4096, 8192, 1);
-	ck_assert_int_eq(mmapdisk_read(m, 4096, bytes, sizeof(bytes)), 0);
-	ck_assert_mem_eq(mmapdisk_map(m, 4096, sizeof(bytes)), bytes, sizeof(bytes));
-	ck_assert_int_eq(mmapdisk_write(m, 500000, bytes, sizeof(bytes)), 0);
-	ck_assert_int_eq(mmapdisk_read(m, 500000, other, sizeof(other)), 0);
+	ck_assert_int_eq(disk_map_read(disk, 4096, bytes, sizeof(bytes)), 0);
+	ck_assert_mem_eq(disk_map(disk, 4096, sizeof(bytes)), bytes, sizeof(bytes));
+	ck_assert_int_eq(disk_map_write(disk, 500000, bytes, sizeof(bytes)), 0);
+	ck_assert_int_eq(disk_map_read(disk, 500000, other, sizeof(other)), 0);
 	ck_assert_mem_eq(bytes, other, sizeof(bytes));
 	ck_assert_int_eq(disk_read(disk, 500224, other, 1024), 0);
 	ck_assert_mem_eq(bytes + 224, other, 1024);
@@ -67,19 +66,18 @@ END_TEST
 
 START_TEST(direct_access_ends_with_the_disk)
 {
-	struct mmapdisk *m;
-	struct disk *disk = mmap_over(memfd_of(8192), false, &m);
+	struct disk *disk = mmap_over(memfd_of(8192), false);
 	unsigned char bytes[512] = {0};
 
-	ck_assert_int_eq(mmapdisk_read(m, 8192 - 512, bytes, 512), 0);
-	ck_assert_int_eq(mmapdisk_read(m, 8192 - 511, bytes, 512), -EINVAL);
-	ck_assert_int_eq(mmapdisk_write(m, 8192, bytes, 1), -EINVAL);
-	ck_assert_int_eq(mmapdisk_write(m, UINT64_MAX, bytes, 512), -EINVAL);
-	ck_assert_ptr_null(mmapdisk_map(m, 8192 - 511, 512));
-	ck_assert_ptr_nonnull(mmapdisk_map(m, 0, 8192));
+	ck_assert_int_eq(disk_map_read(disk, 8192 - 512, bytes, 512), 0);
+	ck_assert_int_eq(disk_map_read(disk, 8192 - 511, bytes, 512), -EINVAL);
+	ck_assert_int_eq(disk_map_write(disk, 8192, bytes, 1), -EINVAL);
+	ck_assert_int_eq(disk_map_write(disk, UINT64_MAX, bytes, 512), -EINVAL);
+	ck_assert_ptr_null(disk_map(disk, 8192 - 511, 512));
+	ck_assert_ptr_nonnull(disk_map(disk, 0, 8192));
 	disk_close(disk);
-	disk = mmap_over(memfd_of(8192), true, &m);
-	ck_assert_int_eq(mmapdisk_write(m, 0, bytes, 512), -EROFS);
+	disk = mmap_over(memfd_of(8192), true);
+	ck_assert_int_eq(disk_map_write(disk, 0, bytes, 512), -EROFS);
 	disk_close(disk);
 }
 END_TEST
@@ -119,7 +117,7 @@ static void hammer_run(void *arg)
 START_TEST(a_file_that_is_cut_and_grows_under_four_threads_is_eio)
 {
 	int fd = memfd_of(1 << 20);
-	struct hammer h = {.disk = mmap_over(fd, false, NULL)};
+	struct hammer h = {.disk = mmap_over(fd, false)};
 	struct thread *threads[4];
 
 	log_set_sink(drop_line, NULL);
@@ -145,14 +143,14 @@ static void touch_what_is_not_there(void)
 	int fd = memfd_of(4096);
 	char *map = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
 
-	mmap_over(memfd_of(8192), false, NULL);
+	mmap_over(memfd_of(8192), false);
 	if (((volatile char *)map)[4096])
 		_exit(1);
 }
 
 static void be_sent_sigbus(void)
 {
-	mmap_over(memfd_of(8192), false, NULL);
+	mmap_over(memfd_of(8192), false);
 	kill(getpid(), SIGBUS);
 	usleep(1000000);
 }
@@ -185,8 +183,8 @@ START_TEST(the_handler_before_us_is_there_again_afterwards)
 	struct disk *one, *two;
 
 	ck_assert_int_eq(sigaction(SIGBUS, &theirs, NULL), 0);
-	one = mmap_over(memfd_of(8192), false, NULL);
-	two = mmap_over(memfd_of(8192), false, NULL);
+	one = mmap_over(memfd_of(8192), false);
+	two = mmap_over(memfd_of(8192), false);
 	disk_close(one);
 	ck_assert_int_eq(sigaction(SIGBUS, NULL, &now), 0);
 	ck_assert(now.sa_handler != their_handler);
