@@ -36,6 +36,7 @@ struct mapping_write {
 	uint64_t pos, len;	/* bytes of this chunk */
 	void *owner;		/* the owner's: its handle, its credentials */
 	bool may_use_reserved;	/* the caller may use blocks reserved for root */
+	bool has_logged;	/* map marked a page PAGE_LOGGED */
 };
 
 struct mapping_ops {
@@ -47,15 +48,23 @@ struct mapping_ops {
 	 */
 	int (*map_read)(struct mapping *m, struct page **pages, uint32_t nr);
 	/*
+	 * Optional. The owner may have in memory what the page's block will hold, newer than the disk
+	 * (it is in its log): fills the page, which is locked and mapped, and says true.
+	 */
+	bool (*read_memory)(struct mapping *m, struct page *page);
+	/*
 	 * A write of w->len bytes at w->pos (within one batch of pages): begin starts what belongs
 	 * together and takes no page lock; map gives each page a block, allocating where there is
 	 * none (PAGE_NEW set on those), and returns how many of the nr locked pages it could serve
-	 * (less than nr: out of space) or a negative errno if none; end is told how many bytes were
+	 * (less than nr: out of space) or a negative errno if none. Those of them that it marks
+	 * PAGE_LOGGED are given to its write_log when their bytes are there, instead of becoming dirty:
+	 * their content is the owner's to keep then. end is told how many bytes were
 	 * taken, updates the owner's size and times, and ends what begin began. end is called
 	 * exactly when begin returned 0.
 	 */
 	int (*write_begin)(struct mapping *m, struct mapping_write *w);
 	int (*write_map)(struct mapping *m, struct mapping_write *w, struct page **pages, uint32_t nr);
+	void (*write_log)(struct mapping *m, struct mapping_write *w, struct page *page);
 	int (*write_end)(struct mapping *m, struct mapping_write *w, uint64_t written);
 };
 
@@ -73,6 +82,7 @@ struct mapping {
 	struct radix pages;		/* [lock] */
 	uint64_t nr_pages, nr_dirty, nr_writeback;	/* [lock to change; racy to read] */
 	uint64_t dirtied_ns;		/* [lock] when its oldest dirty page became so */
+	uint64_t nr_writes;		/* [lock] pages that ever went to the disk from here */
 	uint64_t writeback_index;	/* [lock] where the next partial write-back goes on */
 	uint64_t pass_ns;		/* [lock] when the flusher last began at index 0 */
 	_Atomic uint32_t error_seq;	/* rises with each failed write-back */
@@ -103,6 +113,11 @@ int mapping_grab_run(struct mapping *m, uint64_t index, uint32_t nr, struct page
  * bios as there are disk runs, and waits. Pages are locked by the caller and stay so.
  */
 int mapping_read_locked(struct mapping *m, struct page **pages, uint32_t nr) must_check;
+
+/* How many pages are dirty, and how many ever went to the disk: at one moment. */
+void mapping_write_state(struct mapping *m, uint64_t *ret_dirty, uint64_t *ret_writes);
+/* The first dirty pages, at most nr, referenced; how many. */
+uint32_t mapping_find_dirty(struct mapping *m, struct page **ret_pages, uint32_t nr);
 
 /* The page is locked and uptodate; its bytes were changed. Sets dirty, tags, accounts. */
 void page_mark_dirty(struct page *page);

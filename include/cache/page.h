@@ -36,6 +36,7 @@ enum page_flags {
 	PAGE_PINNED = 1u << 10,		/* the owner forbids writing it home (journal) */
 	PAGE_CHECKED = 1u << 11,	/* the owner's gate passed these bytes since they were read */
 	PAGE_PREFETCHED = 1u << 12,	/* read ahead, and nobody has asked for it yet */
+	PAGE_LOGGED = 1u << 13,		/* the owner takes what the write under way puts into it */
 };
 
 struct mapping;

@@ -15,6 +15,8 @@
 #include "base/types.h"
 #include "vfs/super.h"
 
+/* What becomes of file data before the metadata that leads to it is durable. */
+enum ext_data_mode { EXT_DATA_DEFAULT, EXT_DATA_ORDERED, EXT_DATA_WRITEBACK, EXT_DATA_JOURNAL };
 enum ext_errors_policy { EXT_ON_ERROR_DEFAULT, EXT_ON_ERROR_CONTINUE, EXT_ON_ERROR_RO, EXT_ON_ERROR_PANIC };
 
 struct ext_mount_config {
@@ -28,7 +30,7 @@ struct ext_mount_config {
 	bool is_sync;
 	bool has_bsd_groups, has_minix_df;
 	bool may_replay_read_only;	/* the disk keeps writes to itself (cowdisk): replay even if read-only */
-	bool is_data_writeback;		/* -o data=writeback: new blocks may show old content after a crash */
+	enum ext_data_mode data_mode;	/* -o data=; default: as the superblock says, else ordered */
 	bool no_barrier;		/* -o nobarrier: the disk has no volatile cache */
 	bool no_journal_checksum;
 	uint32_t commit_interval_ms;	/* 0: the default, 5000 */

@@ -45,6 +45,11 @@ int handle_restart(struct handle *h, uint32_t credits) must_check;
 int handle_get_write_access(struct handle *h, struct buffer *b) must_check;
 /* The block was just allocated: its old content is of no interest to anybody. */
 int handle_get_create_access(struct handle *h, struct buffer *b) must_check;
+/*
+ * The block is file data that is logged (J8): all of it is about to be replaced, whatever it holds.
+ * To be followed by the change: from here on journal_has_data() says yes.
+ */
+int handle_get_data_access(struct handle *h, struct buffer *b) must_check;
 /* The change is made; buffer lock held. */
 void handle_dirty_metadata(struct handle *h, struct buffer *b);
 /* The metadata block is freed: not to be written any more; revoked where the log may hold it. */

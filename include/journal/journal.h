@@ -17,6 +17,7 @@
  *             J5  log space is overwritten when the tail that frees it is durable.
  *             J6  a freed block is not used again before the transaction that freed it is durable.
  *             J7  after an abort nothing more is written to the log or, of what it held, home.
+ *             J8  data that the log may hold is changed by logging it again, not in place.
  * Units       Log blocks count from 0, the journal superblock, to the end of the journal.
  * Errors      -EUCLEAN a log that is impossible, -EIO, -ENOMEM, -EROFS aborted, -EOPNOTSUPP.
  * Sources     JOURNAL.md; the kernel's document of jbd2.
@@ -58,6 +59,7 @@ struct journal_extent {
 struct journal_inode {
 	struct list link[2];		/* [journal lock] by parity of the tid */
 	bool is_writing;		/* [journal lock] the committer is at it */
+	uint32_t nr_visits;		/* [journal lock] journal_visit_ordered() is at it */
 };
 
 struct journal_ops {
@@ -147,6 +149,18 @@ tid_t handle_tid(const struct handle *h);
  * before, so that errors of writing its data count from here on.
  */
 bool handle_add_ordered(struct handle *h, struct journal_inode *ji);
+/*
+ * All that the file wrote into new blocks under the handle's transaction is in that transaction, as
+ * logged data: the commit need not write it in place first. May it be so? Not while an earlier
+ * transaction, which has no copy, waits for its data.
+ */
+bool handle_may_drop_ordered(struct handle *h, struct journal_inode *ji);
+void handle_drop_ordered(struct handle *h, struct journal_inode *ji);
+/*
+ * Calls visit for each file whose data the running transaction tid waits for, if they are no more
+ * than nr_max. The files do not go away meanwhile. No handle, no lock held.
+ */
+void journal_visit_ordered(struct journal *j, tid_t tid, uint32_t nr_max, void (*visit)(struct journal_inode *ji));
 /* Whether a transaction that is not durable waits for its data. */
 bool journal_inode_is_ordered(struct journal *j, struct journal_inode *ji);
 void journal_inode_init(struct journal_inode *ji);
@@ -157,6 +171,17 @@ void journal_inode_forget(struct journal *j, struct journal_inode *ji);
  * name its blocks, and then needs the data (J2). Waits until it has it. No handle, no page held.
  */
 void journal_inode_wait_ordered(struct journal *j, struct journal_inode *ji);
+
+/*
+ * File data in the log (J8). journal_has_data(): the log may hold a copy of the block, so it must
+ * not be changed in place; its newest content is in its buffer if that is cached, else at home.
+ * Answers stay true while the block is the caller's and its page is locked, but that a yes may
+ * become a no. journal_logs_data(): whether there is any such block.
+ */
+bool journal_has_data(struct journal *j, fsblk_t block);
+bool journal_logs_data(const struct journal *j);
+/* Whether a transaction without ordered data is made durable with a single flush. */
+bool journal_has_short_commit(const struct journal *j);
 
 void journal_abort(struct journal *j, int err, const char *why);
 bool journal_is_aborted(const struct journal *j);

@@ -160,6 +160,7 @@ unsigned pages_start_writeback(struct mapping *m, struct page **pages, uint32_t 
 		clear_dirty(m, pages[i]);
 	}
 	m->nr_dirty -= nr;
+	m->nr_writes += nr;
 	m->nr_writeback += nr;
 	atomic_fetch_add(&cache->nr_writeback, nr);
 	atomic_fetch_sub(&cache->nr_dirty, nr);

@@ -376,13 +376,29 @@ static size_t copy_page(struct chunk *c, struct page *page, const uint8_t *from)
 	return cover.end - cover.start;
 }
 
+/* Some of the pages are the owner's to keep, the others are dirty. */
+static void keep_apart(struct chunk *c, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		if (page_test(c->pages[i], PAGE_LOGGED)) {
+			page_clear(c->pages[i], PAGE_LOGGED);
+			c->mapping->ops->write_log(c->mapping, &c->w, c->pages[i]);
+		} else {
+			page_mark_dirty(c->pages[i]);
+		}
+	}
+}
+
 static size_t copy_chunk(struct chunk *c, uint32_t nr)
 {
 	size_t copied = 0;
 
 	for (uint32_t i = 0; i < nr; i++)
 		copied += copy_page(c, c->pages[i], c->from + copied);
-	pages_mark_dirty(c->mapping, c->pages, nr);
+	if (c->w.has_logged)
+		keep_apart(c, nr);
+	else
+		pages_mark_dirty(c->mapping, c->pages, nr);
 	page_check(c->pages[0]);
 	counter_add(&c->mapping->cache->stats.bytes_copied_in, copied);
 	return copied;

@@ -118,6 +118,19 @@ uint32_t mapping_collect_tag(struct mapping *m, uint64_t from, uint64_t last, en
 	return got;
 }
 
+uint32_t mapping_find_dirty(struct mapping *m, struct page **ret_pages, uint32_t nr)
+{
+	return mapping_collect_tag(m, 0, UINT64_MAX, MAPPING_TAG_DIRTY, ret_pages, nr);
+}
+
+void mapping_write_state(struct mapping *m, uint64_t *ret_dirty, uint64_t *ret_writes)
+{
+	mutex_lock(&m->lock);
+	*ret_dirty = m->nr_dirty;
+	*ret_writes = m->nr_writes;
+	mutex_unlock(&m->lock);
+}
+
 /* In and out of the tree. */
 
 static int insert(struct mapping *m, struct page *page, uint64_t index) needs(m->lock)

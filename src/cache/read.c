@@ -81,12 +81,17 @@ static uint32_t bio_pages_max(const struct mapping *m)
 	return max(1u, min(nr, BATCH_PAGES_MAX));
 }
 
-/* How many pages from the first on, at most max, lie behind each other on disk. */
-static uint32_t disk_run(struct page *const *pages, uint32_t nr, uint32_t max_pages)
+static bool is_in_memory(struct mapping *m, struct page *page)
+{
+	return m->ops && m->ops->read_memory && m->ops->read_memory(m, page);
+}
+
+/* How many pages from the first on, at most max, lie behind each other on disk and are to be read there. */
+static uint32_t disk_run(struct mapping *m, struct page *const *pages, uint32_t nr, uint32_t max_pages)
 {
 	uint32_t n = 1;
 
-	while (n < nr && n < max_pages && pages[n]->block == pages[0]->block + n)
+	while (n < nr && n < max_pages && pages[n]->block == pages[0]->block + n && !is_in_memory(m, pages[n]))
 		n++;
 	return n;
 }
@@ -100,6 +105,16 @@ static uint32_t hole_run(struct mapping *m, struct page *const *pages, uint32_t 
 		return 0;
 	while (n < nr && pages[n]->block == 0)
 		memset(pages[n++]->data, 0, m->block_bytes);
+	return n;
+}
+
+/* How many pages from the first on can be had without the disk: they are filled. */
+static uint32_t memory_run(struct mapping *m, struct page *const *pages, uint32_t nr)
+{
+	uint32_t n = hole_run(m, pages, nr);
+
+	while (n < nr && pages[n]->block != 0 && is_in_memory(m, pages[n]))
+		n++;
 	return n;
 }
 
@@ -175,12 +190,12 @@ static void read_mapped(struct reader *r, struct page **pages, uint32_t nr)
 	uint32_t nr_max = bio_pages_max(r->mapping);
 
 	for (uint32_t i = 0; i < nr;) {
-		uint32_t n = hole_run(r->mapping, pages + i, nr - i);
+		uint32_t n = memory_run(r->mapping, pages + i, nr - i);
 
 		for (uint32_t k = 0; k < n; k++)
 			page_read_done(pages[i + k], 0);
 		if (n == 0) {
-			n = disk_run(pages + i, nr - i, nr_max);
+			n = disk_run(r->mapping, pages + i, nr - i, nr_max);
 			read_disk_run(r, pages + i, n);
 		}
 		i += n;
@@ -298,12 +313,12 @@ static void ahead_mapped(struct mapping *m, struct page **pages, uint32_t nr)
 
 	plug_start(&plug);
 	for (uint32_t i = 0; i < nr;) {
-		uint32_t n = hole_run(m, pages + i, nr - i);
+		uint32_t n = memory_run(m, pages + i, nr - i);
 
 		if (n > 0) {
 			ahead_end(m, pages + i, n, 0);
 		} else {
-			n = disk_run(pages + i, nr - i, nr_max);
+			n = disk_run(m, pages + i, nr - i, nr_max);
 			ahead_disk_run(m, pages + i, n, &plug);
 		}
 		i += n;

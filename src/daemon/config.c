@@ -51,8 +51,8 @@ static const struct option_row rows[] = {
 
 	FLAG("noload", has_no_load, 1, "with ro: do not look at the journal"),
 	FLAG("norecovery", has_no_load, 1, NULL),
-	{.key = "data", .kind = OPTION_CHOICE, .offset = AT(data_mode), .choices = "ordered|writeback",
-	 .help = "whether data is on disk before the names that lead to it (ordered)"},
+	{.key = "data", .kind = OPTION_CHOICE, .offset = AT(data_mode), .choices = "ordered|writeback|journal",
+	 .help = "data is on disk before what leads to it, or perhaps not, or is logged (ordered)"},
 	FLAG("barrier", has_barrier, 1, "flush, so that what is durable survives a power cut (default)"),
 	{.key = "barrier", .kind = OPTION_CHOICE, .offset = AT(barrier), .choices = "0|1"},
 	FLAG("nobarrier", has_barrier, 0, "never flush: only for disks that keep what they took in a power cut"),
@@ -153,6 +153,7 @@ void mount_options_init(struct mount_options *o)
 {
 	*o = (struct mount_options){
 		.errors = ERRORS_UNSAID,
+		.data_mode = DATA_UNSAID,
 		.sim_profile = 1,	/* hdd7200 */
 		.sim_mode = SIM_DMA_IRQ,
 		.has_barrier = true,

@@ -18,7 +18,7 @@
 enum errors_choice { ERRORS_UNSAID = -1, ERRORS_CONTINUE, ERRORS_REMOUNT_RO, ERRORS_PANIC };
 
 enum driver_choice { DRIVER_FILE, DRIVER_URING, DRIVER_MMAP, DRIVER_SIM };
-enum data_choice { DATA_ORDERED, DATA_WRITEBACK };
+enum data_choice { DATA_UNSAID = -1, DATA_ORDERED, DATA_WRITEBACK, DATA_JOURNAL };
 
 struct mount_options {
 	/* the tree */

@@ -159,6 +159,19 @@ static enum ext_errors_policy errors_policy(const struct mount_options *o)
 	return EXT_ON_ERROR_DEFAULT;
 }
 
+static enum ext_data_mode data_mode(const struct mount_options *o)
+{
+	switch (o->data_mode) {
+	case DATA_ORDERED:
+		return EXT_DATA_ORDERED;
+	case DATA_WRITEBACK:
+		return EXT_DATA_WRITEBACK;
+	case DATA_JOURNAL:
+		return EXT_DATA_JOURNAL;
+	}
+	return EXT_DATA_DEFAULT;
+}
+
 static int try_mount(struct stack *st, const char *mountpoint, bool has_scratch, char *why, size_t why_size)
 {
 	const struct mount_options *o = &st->options;
@@ -174,7 +187,7 @@ static int try_mount(struct stack *st, const char *mountpoint, bool has_scratch,
 		.has_bsd_groups = o->has_bsd_groups,
 		.has_minix_df = o->has_minix_df,
 		.may_replay_read_only = has_scratch,
-		.is_data_writeback = o->data_mode == DATA_WRITEBACK,
+		.data_mode = data_mode(o),
 		.no_barrier = !o->has_barrier || !o->barrier,
 		.no_journal_checksum = !o->has_journal_checksum,
 		.commit_interval_ms = (uint32_t)o->commit_seconds * 1000,

@@ -39,6 +39,7 @@
 #define CREDITS_INODE 2u		/* the table block, the superblock */
 #define CREDITS_ALLOC 3u		/* bitmap, descriptor, superblock */
 #define CREDITS_BRANCH (4u * CREDITS_ALLOC + 4u)	/* data and three indirect blocks */
+#define CREDITS_WRITE (2u * CREDITS_BRANCH + CREDITS_INODE)
 #define CREDITS_DIR_ADD (CREDITS_BRANCH + CREDITS_INODE + 2u)
 #define CREDITS_NEW_INODE (CREDITS_ALLOC + CREDITS_INODE)
 #define CREDITS_ORPHAN 4u		/* superblock, this inode and its neighbour */
@@ -79,6 +80,7 @@ struct ext {
 	struct geometry geo;
 	struct ext_mount_config config;
 	struct journal *journal;	/* NULL: metadata goes home by write-back alone */
+	bool is_data_journal, is_data_writeback;	/* neither: ordered */
 	uint64_t overhead_blocks;
 	uint64_t journal_blocks;	/* of the log: nobody's to have */
 	uint64_t reserved_blocks;
@@ -151,6 +153,11 @@ struct ext_inode_info {
 
 	struct list orphan_link;	/* [orphan_lock] */
 	struct journal_inode ordered;	/* the journal's */
+	/* For datalog.c: [inode lock; the first two may be read without] */
+	_Atomic bool has_new;		/* it got blocks since it was read, ... */
+	_Atomic tid_t new_tid;		/* ... the last ones in this transaction, ... */
+	uint64_t new_since;		/* ... when its mapping's nr_writes was this */
+	bool has_older_dirty;		/* some pages were dirty before these */
 	_Atomic uint32_t ordered_mark;	/* errors of write-back before it do not stop a commit */
 	_Atomic tid_t sync_tid;		/* the last transaction that changed it: fsync waits for that */
 	_Atomic tid_t datasync_tid;	/* the last one without which its data cannot be read */

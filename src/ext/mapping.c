@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "blockmap.h"
+#include "datalog.h"
 #include "error.h"
 #include "inode.h"
 #include "vfs/attr.h"
@@ -39,7 +40,9 @@ static int write_begin(struct mapping *m, struct mapping_write *w)
 	h = mem_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
-	err = handle_start(ext_of(inode)->journal, 2 * CREDITS_BRANCH + CREDITS_INODE, h);
+	err = handle_start(ext_of(inode)->journal, CREDITS_WRITE, h);
+	if (!err)
+		err = datalog_settle(h, CREDITS_WRITE, inode, w->pos);
 	if (err) {
 		mem_free(h);
 		return err;
@@ -56,7 +59,10 @@ static void note_new_blocks(struct handle *h, struct inode *inode)
 	if (!h->journal)
 		return;
 	info->datasync_tid = handle_tid(h);
-	if (!ext_of(inode)->config.is_data_writeback && handle_add_ordered(h, &info->ordered))
+	if (ext_of(inode)->is_data_writeback)
+		return;
+	datalog_note_new(h, inode);
+	if (handle_add_ordered(h, &info->ordered))
 		info->ordered_mark = mapping_error_mark(&inode->mapping);
 }
 
@@ -84,26 +90,56 @@ static int map_some(struct inode *inode, struct mapping_write *w, struct page **
 	return 0;
 }
 
+/* An old block: its page is logged if it has to be. */
+static int log_old_block(struct inode *inode, struct mapping_write *w, struct page *page)
+{
+	bool is_logged;
+	int err = datalog_begin_page(w->owner, inode, page, &is_logged);
+
+	if (is_logged) {
+		page_set(page, PAGE_LOGGED);
+		w->has_logged = true;
+	}
+	return err;
+}
+
+/* The pages from pages[0] on that have no block get one; *ret_nr is 0 when it is an old one after all. */
+static int map_hole(struct inode *inode, struct mapping_write *w, struct page **pages, uint32_t nr,
+		    uint32_t *ret_nr)
+{
+	uint32_t without = 1;
+	int err;
+
+	while (without < nr && pages[without]->block == 0)
+		without++;
+	err = map_some(inode, w, pages, without, ret_nr);
+	if (!err && !page_test(pages[0], PAGE_NEW))
+		*ret_nr = 0;
+	return err;
+}
+
 static int write_map(struct mapping *m, struct mapping_write *w, struct page **pages, uint32_t nr)
 {
 	uint32_t done = 0;
+	int err = 0;
 
-	while (done < nr) {
-		uint32_t without = 1, served;
-		int err;
+	while (done < nr && !err) {
+		uint32_t served = 0;
 
-		if (pages[done]->block) {
-			done++;
-			continue;
+		if (pages[done]->block == 0)
+			err = map_hole(m->owner, w, pages + done, nr - done, &served);
+		if (!err && served == 0) {
+			err = log_old_block(m->owner, w, pages[done]);
+			served = !err;
 		}
-		while (done + without < nr && pages[done + without]->block == 0)
-			without++;
-		err = map_some(m->owner, w, pages + done, without, &served);
-		if (err)
-			return done ? (int)done : err;
 		done += served;
 	}
-	return (int)done;
+	return done ? (int)done : err;
+}
+
+static void write_log(struct mapping *m, struct mapping_write *w, struct page *page)
+{
+	datalog_take_page(w->owner, m->owner, page);
 }
 
 static int write_end(struct mapping *m, struct mapping_write *w, uint64_t written)
@@ -130,7 +166,9 @@ static int write_end(struct mapping *m, struct mapping_write *w, uint64_t writte
 
 const struct mapping_ops ext_mapping_ops = {
 	.map_read = map_read,
+	.read_memory = datalog_read_page,
 	.write_begin = write_begin,
 	.write_map = write_map,
+	.write_log = write_log,
 	.write_end = write_end,
 };

@@ -217,6 +217,19 @@ static int open_journal(struct mounting *m)
 
 /* ---- building the mount ---- */
 
+static void init_data_mode(struct ext *fs, uint32_t defaults)
+{
+	enum ext_data_mode mode = fs->config.data_mode;
+
+	defaults &= EXT_DEFM_JMODE;
+	if (mode == EXT_DATA_DEFAULT && defaults == EXT_DEFM_JMODE_DATA)
+		mode = EXT_DATA_JOURNAL;
+	if (mode == EXT_DATA_DEFAULT && defaults == EXT_DEFM_JMODE_WBACK)
+		mode = EXT_DATA_WRITEBACK;
+	fs->is_data_journal = mode == EXT_DATA_JOURNAL;
+	fs->is_data_writeback = mode == EXT_DATA_WRITEBACK;
+}
+
 static void init_config(struct ext *fs, const struct ext_super *super)
 {
 	const struct ext_mount_config *config = &fs->config;
@@ -231,6 +244,7 @@ static void init_config(struct ext *fs, const struct ext_super *super)
 		fs->errors = policy == EXT_ERRORS_RO	  ? EXT_ON_ERROR_RO
 			     : policy == EXT_ERRORS_PANIC ? EXT_ON_ERROR_PANIC
 							  : EXT_ON_ERROR_CONTINUE;
+	init_data_mode(fs, le32_get(super->default_mount_opts));
 	fs->has_large_file = fs->geo.has_large_file;
 	fs->mount_state = le16_get(super->state);
 	fs->overhead_blocks = geometry_overhead(&fs->geo);

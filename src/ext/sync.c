@@ -7,6 +7,7 @@
 
 #include "block/disk.h"
 #include "cache/cache.h"
+#include "datalog.h"
 #include "error.h"
 
 /* Metadata is little, and which of it belongs to one file is not recorded anywhere. */
@@ -35,18 +36,22 @@ int ext_fsync(struct inode *inode, bool datasync)
 {
 	struct ext_inode_info *info = info_of(inode);
 	struct ext *fs = ext_of(inode);
+	tid_t tid;
 	int err;
 
 	if (fs->config.is_read_only)
 		return 0;
+	/* A directory's data are its names. */
+	datasync = datasync && !inode_is_dir(inode);
+	tid = datasync ? info->datasync_tid : info->sync_tid;
+	if (fs->journal)
+		datalog_shorten_commit(inode, tid);
 	err = mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT);
 	if (!fs->journal)
 		return first_error(err, sync_without_journal(fs));
 	if (journal_is_aborted(fs->journal))
 		return -EIO;
-	/* A directory's data are its names. */
-	datasync = datasync && !inode_is_dir(inode);
-	return first_error(err, sync_with_journal(fs, datasync ? info->datasync_tid : info->sync_tid));
+	return first_error(err, sync_with_journal(fs, tid));
 }
 
 /* The superblock's totals lag behind the groups' while mounted; a sync brings them up. */

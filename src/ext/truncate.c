@@ -13,11 +13,11 @@
 #include "truncate.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "balloc.h"
 #include "blockmap.h"
+#include "datalog.h"
 #include "error.h"
 #include "group.h"
 #include "inode.h"
@@ -64,13 +64,15 @@ static int tolerate(struct freeing *f, int err)
 	return 0;
 }
 
-/* Blocks of directories and symlinks are buffers: none of them may be written any more. */
-static int forget_metadata(struct freeing *f, fsblk_t first, uint64_t count)
+/* Blocks of directories and symlinks are buffers, as are a file's in the log: they are written no more. */
+static int forget_buffers(struct freeing *f, fsblk_t first, uint64_t count)
 {
 	int err = 0;
 
-	if (S_ISREG(f->inode->attr.mode) || !block_run_is_valid(&f->fs->geo, first, count))
+	if (!block_run_is_valid(&f->fs->geo, first, count))
 		return 0;
+	if (S_ISREG(f->inode->attr.mode))
+		return datalog_forget(f->h, f->fs, first, count);
 	for (uint64_t i = 0; i < count && !err; i++)
 		err = handle_forget(f->h, &f->fs->buffers, first + i);
 	return err;
@@ -88,14 +90,18 @@ static int free_run(struct freeing *f, fsblk_t first, uint64_t count)
 	int err = next_step(f);
 
 	if (!err)
-		err = forget_metadata(f, first, count);
+		err = forget_buffers(f, first, count);
 	return err ? err : release_run(f, first, count);
 }
 
-/* How many slots go in one step: each block of metadata is one of the transaction's. */
-static unsigned slots_in_step(const struct freeing *f)
+#define BUFFERS_IN_STEP 8u	/* each is one of the transaction's */
+
+/* How many of nr consecutive blocks go in one step, at least one. */
+static unsigned blocks_in_step(const struct freeing *f, fsblk_t first, unsigned nr)
 {
-	return S_ISREG(f->inode->attr.mode) ? UINT_MAX : 8;
+	if (!S_ISREG(f->inode->attr.mode))
+		return min(nr, BUFFERS_IN_STEP);
+	return (unsigned)datalog_limit_run(f->fs, first, nr, BUFFERS_IN_STEP);
 }
 
 static int clear_slots(struct freeing *f, struct buffer *b, unsigned from, unsigned count)
@@ -126,8 +132,9 @@ static int free_data_slots(struct freeing *f, struct buffer *b, unsigned from, u
 			from++;
 			continue;
 		}
-		while (from + n < to && n < slots_in_step(f) && slot_of(b, from + n) == first + n)
+		while (from + n < to && slot_of(b, from + n) == first + n)
 			n++;
+		n = blocks_in_step(f, first, n);
 		err = free_run(f, first, n);
 		if (!err)
 			err = clear_slots(f, b, from, n);
@@ -226,8 +233,9 @@ static int free_direct(struct freeing *f)
 			from++;
 			continue;
 		}
-		while (from + n < to && n < slots_in_step(f) && slots[from + n] == slots[from] + n)
+		while (from + n < to && slots[from + n] == slots[from] + n)
 			n++;
+		n = blocks_in_step(f, slots[from], n);
 		err = free_run(f, slots[from], n);
 		if (err)
 			return err;
@@ -322,28 +330,6 @@ static int finish_truncate(struct inode *inode, lblk_t from)
 	return first_error(err, handle_stop(&h));
 }
 
-int ext_truncate(struct inode *inode, uint64_t size_bytes)
-{
-	const struct geometry *geo = &ext_of(inode)->geo;
-	uint64_t old_size = inode->attr.size_bytes;
-	bool shrinks = size_bytes < old_size;
-	int err = 0;
-
-	/*
-	 * What lies behind the border must read as zeros when the file grows again; and where it grows
-	 * now, somebody else may have left bytes behind the old end.
-	 */
-	if (size_bytes != old_size && inode->mapping.ops)
-		err = mapping_zero_tail(&inode->mapping, min(size_bytes, old_size), old_size);
-	if (!err)
-		err = begin_truncate(inode, size_bytes, shrinks);
-	if (err || !shrinks)
-		return err;
-	ext_wait_ordered(inode);
-	mapping_truncate(&inode->mapping, size_bytes);
-	return finish_truncate(inode, div_round_up(size_bytes, (uint64_t)geo->block_size));
-}
-
 /* Zeroes [pos, end) within one block. */
 static int zero_part(struct inode *inode, uint64_t pos, uint64_t end)
 {
@@ -356,6 +342,30 @@ static int zero_part(struct inode *inode, uint64_t pos, uint64_t end)
 		return err;
 	written = filemap_write(&inode->mapping, pos, zeros, end - pos, inode->attr.size_bytes, false);
 	return written < 0 ? (int)written : 0;
+}
+
+int ext_truncate(struct inode *inode, uint64_t size_bytes)
+{
+	const struct geometry *geo = &ext_of(inode)->geo;
+	uint64_t old_size = inode->attr.size_bytes;
+	bool shrinks = size_bytes < old_size;
+	int err = 0;
+
+	/*
+	 * What lies behind the border must read as zeros when the file grows again; and where it grows
+	 * now, somebody else may have left bytes behind the old end.
+	 */
+	if (shrinks && datalog_has_tail(inode, size_bytes))
+		err = zero_part(inode, size_bytes, min(round_up(size_bytes, (uint64_t)geo->block_size), old_size));
+	else if (size_bytes != old_size && inode->mapping.ops)
+		err = mapping_zero_tail(&inode->mapping, min(size_bytes, old_size), old_size);
+	if (!err)
+		err = begin_truncate(inode, size_bytes, shrinks);
+	if (err || !shrinks)
+		return err;
+	ext_wait_ordered(inode);
+	mapping_truncate(&inode->mapping, size_bytes);
+	return finish_truncate(inode, div_round_up(size_bytes, (uint64_t)geo->block_size));
 }
 
 int ext_punch_hole(struct inode *inode, uint64_t pos, uint64_t len)

@@ -119,6 +119,7 @@ static void free_space(struct journal *j, struct list *done)
 
 		j->log_free += tx->log_blocks;
 		j->log_tail = log_next(j, tx->log_start, tx->log_blocks);
+		datalog_passed(j, tx->tid);
 		list_del(&tx->link);
 		transaction_free(tx);
 	}

@@ -77,7 +77,7 @@ static bool lock_transaction(struct commit *c)
 	while (tx->nr_handles)
 		cond_wait(&j->changed, &j->lock);
 	c->nr_data = count_dirty(tx);
-	c->has_ordered = tx->has_ordered;
+	c->has_ordered = tx->has_ordered || !list_empty(&tx->ordered);
 	if (tx->nr_heads || tx->revokes.nr)
 		return true;
 	tx->state = TX_RUNNING;
@@ -357,10 +357,7 @@ static int write_with_two_flushes(struct commit *c)
 
 static bool may_use_one_flush(const struct commit *c)
 {
-	const struct journal *j = c->journal;
-
-	return j->config.flush == COMMIT_ASYNC && (j->features_incompat & JOURNAL_INCOMPAT_ASYNC_COMMIT) &&
-	       !c->has_ordered && c->tx->revokes.nr <= REVOKES_WITHOUT_TEAR;
+	return journal_has_short_commit(c->journal) && !c->has_ordered && c->tx->revokes.nr <= REVOKES_WITHOUT_TEAR;
 }
 
 static int write_log(struct commit *c)

@@ -207,8 +207,10 @@ static void use_credit(struct handle *h)
 	}
 }
 
+enum access { ACCESS_WRITE, ACCESS_CREATE, ACCESS_DATA };
+
 /* Takes the buffer into the transaction. Page lock taken here. */
-static int get_access(struct handle *h, struct buffer *b, bool is_new)
+static int get_access(struct handle *h, struct buffer *b, enum access kind)
 {
 	struct transaction *tx = h->tx;
 	unsigned p = parity(tx->tid);
@@ -219,19 +221,21 @@ static int get_access(struct handle *h, struct buffer *b, bool is_new)
 	page_lock(&b->page);
 	mutex_lock(&h->journal->lock);
 	before = tx->nr_heads;
-	jh = transaction_attach(tx, b);
+	if (kind == ACCESS_DATA)
+		err = datalog_add(h->journal, buffer_block(b), tx->tid);
+	jh = err ? NULL : transaction_attach(tx, b);
 	if (!jh) {
-		err = -ENOMEM;
+		err = first_error(err, -ENOMEM);
 	} else {
 		if (tx->nr_heads != before) {
 			use_credit(h);
-			jh->in[p].is_new = is_new;
+			jh->in[p].is_new = kind == ACCESS_CREATE;
 		}
 		if (jh->in[p].is_forgotten) {
 			/* Freed and allocated again in one transaction: the revoke would stop the new copy. */
 			jh->in[p].is_forgotten = false;
 			revoke_cancel(&tx->revokes, buffer_block(b));
-		} else if (is_new) {
+		} else if (kind != ACCESS_WRITE) {
 			revoke_cancel(&tx->revokes, buffer_block(b));
 		}
 	}
@@ -244,11 +248,13 @@ int handle_get_write_access(struct handle *h, struct buffer *b)
 {
 	int err = h->error;
 
-	must(page_test(&b->page, PAGE_UPTODATE));
+	/* On a damaged disk a block may have two owners, and was freed by the other while we hold it. */
+	if (!err && !page_test(&b->page, PAGE_UPTODATE))
+		err = -EUCLEAN;
 	if (err || !h->journal || has_access(h, b))
 		return err;
 	err = journal_error(h->journal);
-	return err ? err : get_access(h, b, false);
+	return err ? err : get_access(h, b, ACCESS_WRITE);
 }
 
 int handle_get_create_access(struct handle *h, struct buffer *b)
@@ -259,7 +265,17 @@ int handle_get_create_access(struct handle *h, struct buffer *b)
 	if (err || !h->journal)
 		return err;
 	err = journal_error(h->journal);
-	return err ? err : get_access(h, b, true);
+	return err ? err : get_access(h, b, ACCESS_CREATE);
+}
+
+int handle_get_data_access(struct handle *h, struct buffer *b)
+{
+	int err = h->error;
+
+	must(h->journal != NULL);
+	if (!err)
+		err = journal_error(h->journal);
+	return err ? err : get_access(h, b, ACCESS_DATA);
 }
 
 void handle_dirty_metadata(struct handle *h, struct buffer *b)
@@ -327,6 +343,8 @@ int handle_forget(struct handle *h, struct buffer_cache *bc, fsblk_t block)
 		err = forget_in_tx(h, container_of(page, struct buffer, page));
 	if (!err && needs_revoke)
 		err = revoke_add(&h->tx->revokes, block);
+	if (!err)
+		datalog_remove(j, block);
 	mutex_unlock(&j->lock);
 	if (page) {
 		page_unlock(page);
@@ -346,6 +364,7 @@ void journal_inode_init(struct journal_inode *ji)
 	list_init(&ji->link[0]);
 	list_init(&ji->link[1]);
 	ji->is_writing = false;
+	ji->nr_visits = 0;
 }
 
 static bool is_ordered(const struct journal_inode *ji)
@@ -360,11 +379,69 @@ bool handle_add_ordered(struct handle *h, struct journal_inode *ji)
 
 	mutex_lock(&h->journal->lock);
 	is_first = !is_ordered(ji);
-	h->tx->has_ordered = true;
 	if (list_empty(link))
 		list_add_tail(&h->tx->ordered, link);
 	mutex_unlock(&h->journal->lock);
 	return is_first;
+}
+
+bool handle_may_drop_ordered(struct handle *h, struct journal_inode *ji)
+{
+	bool may;
+
+	/* No earlier transaction can take the file up from here on: the handle keeps its own running. */
+	mutex_lock(&h->journal->lock);
+	may = !ji->is_writing && list_empty(&ji->link[!parity(h->tx->tid)]);
+	mutex_unlock(&h->journal->lock);
+	return may;
+}
+
+void handle_drop_ordered(struct handle *h, struct journal_inode *ji)
+{
+	mutex_lock(&h->journal->lock);
+	list_del(&ji->link[parity(h->tx->tid)]);
+	mutex_unlock(&h->journal->lock);
+}
+
+static uint32_t count_ordered(const struct transaction *tx)
+{
+	uint32_t nr = 0;
+
+	for (const struct list *l = tx->ordered.next; l != &tx->ordered; l = l->next)
+		nr++;
+	return nr;
+}
+
+/* The first of the list, which goes to its end. [lock] */
+static struct journal_inode *rotate_ordered(struct transaction *tx)
+{
+	struct list *l = tx->ordered.next;
+
+	list_move_tail(&tx->ordered, l);
+	return parity(tx->tid) ? container_of(l, struct journal_inode, link[1])
+			       : container_of(l, struct journal_inode, link[0]);
+}
+
+void journal_visit_ordered(struct journal *j, tid_t tid, uint32_t nr_max, void (*visit)(struct journal_inode *ji))
+{
+	uint32_t nr;
+
+	mutex_lock(&j->lock);
+	nr = j->running && j->running->tid == tid ? count_ordered(j->running) : 0;
+	for (uint32_t i = 0; i < nr && nr <= nr_max; i++) {
+		struct journal_inode *ji;
+
+		if (!j->running || j->running->tid != tid || list_empty(&j->running->ordered))
+			break;
+		ji = rotate_ordered(j->running);
+		ji->nr_visits++;
+		mutex_unlock(&j->lock);
+		visit(ji);
+		mutex_lock(&j->lock);
+		if (--ji->nr_visits == 0)
+			cond_broadcast(&j->changed);
+	}
+	mutex_unlock(&j->lock);
 }
 
 bool journal_inode_is_ordered(struct journal *j, struct journal_inode *ji)
@@ -388,8 +465,11 @@ void journal_inode_wait_ordered(struct journal *j, struct journal_inode *ji)
 void journal_inode_forget(struct journal *j, struct journal_inode *ji)
 {
 	mutex_lock(&j->lock);
-	while (ji->is_writing)
+	while (ji->is_writing || ji->nr_visits)
 		cond_wait(&j->changed, &j->lock);
+	/* Its data was just written, not durably: the commit flushes before its commit block. */
+	if (j->running && !list_empty(&ji->link[parity(j->running->tid)]))
+		j->running->has_ordered = true;
 	list_del(&ji->link[0]);
 	list_del(&ji->link[1]);
 	mutex_unlock(&j->lock);

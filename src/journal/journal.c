@@ -135,6 +135,7 @@ static void checkpoint_work_fn(struct work *w)
 
 static void destroy(struct journal *j)
 {
+	datalog_done(j);
 	hash_done(&j->checkpoints);
 	pool_destroy(j->heads);
 	mem_free(j->log_memory);
@@ -156,10 +157,13 @@ int journal_load(const struct journal_config *config, struct journal **ret_journ
 	mutex_init(&j->lock, RANK_JOURNAL, "journal");
 	cond_init(&j->changed);
 	list_init(&j->committed);
+	list_init(&j->data_list);
 	work_init(&j->commit_work, commit_work_fn);
 	work_init(&j->checkpoint_work, checkpoint_work_fn);
 	j->heads = pool_create("journal heads", sizeof(struct journal_head), 16, 0, 1024);
 	err = hash_init(&j->checkpoints, 256);
+	if (!err)
+		err = datalog_init(j);
 	if (!err && !j->heads)
 		err = -ENOMEM;
 	if (!err)

@@ -2,8 +2,8 @@
  * journal/journal_private.h - the inside of the journal, shared by the files of this room.
  *
  * Purpose     struct journal, struct transaction, struct journal_head, and what each file offers
- *             to those above it, lowest first: state, log, revoke, transaction, checkpoint,
- *             handle, commit, recovery, journal.
+ *             to those above it, lowest first: state, log, revoke, datalog, transaction,
+ *             checkpoint, handle, commit, recovery, journal.
  * Ownership   The journal owns transactions; a transaction owns the journal heads linked to it,
  *             and each head holds a reference of its buffer.
  * Locking     journal->lock (RANK_JOURNAL). A head is found through page->private, which changes
@@ -49,7 +49,7 @@ struct transaction {
 	struct list heads;		/* [lock] */
 	uint32_t nr_heads;		/* [lock] */
 	struct list ordered;		/* [lock] struct journal_inode */
-	bool has_ordered;		/* [lock] there was one, perhaps let go since, its data just written */
+	bool has_ordered;		/* [lock] one was let go: its data was written in place just before */
 	bool has_begun_flush;		/* [lock] what is written from now on, its flush may miss */
 	struct revoke_set revokes;	/* [lock] */
 
@@ -102,6 +102,9 @@ struct journal {
 	bool is_moving_tail;		/* [lock] the superblock is being written with what was chosen under it */
 	struct list committed;		/* [lock] transactions whose blocks are not all home */
 	struct hash checkpoints;	/* [lock] block to struct checkpoint */
+	struct hash data_blocks;	/* [lock] file data that the log may hold (datalog.c) */
+	struct list data_list;		/* [lock] the same, by the tid of the newest copy */
+	_Atomic uint32_t nr_data;	/* of them [lock to change] */
 	uint32_t log_head;		/* [lock] where the next transaction goes */
 	uint32_t log_tail;		/* [lock] the oldest block that recovery would need */
 	uint32_t log_free;		/* [lock] */
@@ -151,6 +154,17 @@ void revoke_cancel(struct revoke_set *set, fsblk_t block);
 bool revoke_contains(const struct revoke_set *set, fsblk_t block);
 /* Calls fn with each block. */
 void revoke_for_each(const struct revoke_set *set, void (*fn)(void *arg, fsblk_t block), void *arg);
+
+/* ---- datalog.c ---- */
+
+int datalog_init(struct journal *j) must_check;
+void datalog_done(struct journal *j);
+/* Transaction tid will hold a copy of the block, as data. */
+int datalog_add(struct journal *j, fsblk_t block, tid_t tid) must_check needs(j->lock);
+/* Freed, and revoked if need be. */
+void datalog_remove(struct journal *j, fsblk_t block) needs(j->lock);
+/* Durably, the tail is behind transaction tid. */
+void datalog_passed(struct journal *j, tid_t tid) needs(j->lock);
 
 /* ---- transaction.c ---- */
 

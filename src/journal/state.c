@@ -31,6 +31,11 @@ void journal_abort(struct journal *j, int err, const char *why)
 		j->config.ops->aborted(j->config.ops_arg, err, why);
 }
 
+bool journal_has_short_commit(const struct journal *j)
+{
+	return j->config.flush == COMMIT_ASYNC && (j->features_incompat & JOURNAL_INCOMPAT_ASYNC_COMMIT);
+}
+
 const struct journal_stats *journal_stats(const struct journal *j)
 {
 	return &j->stats;
