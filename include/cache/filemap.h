@@ -47,6 +47,16 @@ int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_byte
 void filemap_view_done(struct filemap_view *view);
 
 /*
+ * A view of memory that is no page's, which its owner keeps in place until the view is done: init, then room
+ * for so many pieces (-ENOMEM; the view stays valid), then add them in the file's order.
+ */
+void filemap_view_init(struct filemap_view *view, struct page_cache *cache);
+int filemap_view_make_room(struct filemap_view *view, uint32_t nr) must_check;
+void filemap_view_add(struct filemap_view *view, const void *bytes, size_t len);
+/* Makes it, whatever it was, a view of len bytes of its own, and returns them; NULL without memory. */
+void *filemap_view_own(struct filemap_view *view, size_t len) must_check;
+
+/*
  * Writes len bytes at pos: chunk by chunk write_begin, grab pages, read partial ones that have old
  * content (below size_bytes, the file's size before), write_map, copy, mark dirty, write_end.
  * Throttles before each chunk. Returns the bytes written (perhaps fewer, when space ran out), or a

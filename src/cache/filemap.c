@@ -182,7 +182,7 @@ static int get_uptodate(struct read_run *r, struct page **pages)
 	return err;
 }
 
-static void view_init(struct filemap_view *view, struct page_cache *cache)
+void filemap_view_init(struct filemap_view *view, struct page_cache *cache)
 {
 	view->cache = cache;
 	view->heap = NULL;
@@ -192,7 +192,7 @@ static void view_init(struct filemap_view *view, struct page_cache *cache)
 	view->len_bytes = 0;
 }
 
-static int view_make_room(struct filemap_view *view, uint32_t nr)
+int filemap_view_make_room(struct filemap_view *view, uint32_t nr)
 {
 	if (nr <= FILEMAP_VIEW_SMALL)
 		return 0;
@@ -204,8 +204,9 @@ static int view_make_room(struct filemap_view *view, uint32_t nr)
 	return 0;
 }
 
-static void view_add(struct filemap_view *view, uint8_t *base, size_t len)
+void filemap_view_add(struct filemap_view *view, const void *bytes, size_t len)
 {
+	uint8_t *base = (uint8_t *)(uintptr_t)bytes;	/* an iovec serves both directions and has no const */
 	struct iovec *last = view->nr_iov > 0 ? &view->iov[view->nr_iov - 1] : NULL;
 
 	if (last && (uint8_t *)last->iov_base + last->iov_len == base)
@@ -215,6 +216,19 @@ static void view_add(struct filemap_view *view, uint8_t *base, size_t len)
 	view->len_bytes += len;
 }
 
+void *filemap_view_own(struct filemap_view *view, size_t len)
+{
+	void *bytes = mem_alloc(len);
+
+	if (!bytes)
+		return NULL;
+	mem_free(view->heap);
+	filemap_view_init(view, view->cache);
+	view->heap = bytes;
+	filemap_view_add(view, bytes, len);
+	return bytes;
+}
+
 static void view_fill(struct filemap_view *view, uint32_t block_bytes, uint64_t pos, size_t len)
 {
 	uint32_t skip = (uint32_t)(pos & (block_bytes - 1));
@@ -222,7 +236,7 @@ static void view_fill(struct filemap_view *view, uint32_t block_bytes, uint64_t 
 	for (uint32_t i = 0; i < view->nr_pages; i++) {
 		size_t n = min((size_t)(block_bytes - skip), len);
 
-		view_add(view, view->pages[i]->data + skip, n);
+		filemap_view_add(view, view->pages[i]->data + skip, n);
 		len -= n;
 		skip = 0;
 	}
@@ -234,7 +248,7 @@ void filemap_view_done(struct filemap_view *view)
 	if (view->nr_pinned > 0)
 		pins_put(view->cache, view->nr_pinned);
 	mem_free(view->heap);
-	view_init(view, view->cache);
+	filemap_view_init(view, view->cache);
 }
 
 int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_bytes,
@@ -244,7 +258,7 @@ int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_byte
 	int err;
 
 	must(len <= FILEMAP_READ_MAX);
-	view_init(view, m->cache);
+	filemap_view_init(view, m->cache);
 	if (pos >= size_bytes || len == 0)
 		return 0;
 	len = (size_t)min((uint64_t)len, size_bytes - pos);
@@ -252,7 +266,7 @@ int filemap_read(struct mapping *m, uint64_t pos, size_t len, uint64_t size_byte
 	r.end_of_file = ((size_bytes - 1) >> m->block_bits) + 1;
 	pins_get(m->cache, r.nr);
 	view->nr_pinned = r.nr;
-	err = view_make_room(view, r.nr);
+	err = filemap_view_make_room(view, r.nr);
 	if (!err)
 		err = get_uptodate(&r, view->pages);
 	if (err) {

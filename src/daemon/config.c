@@ -66,6 +66,7 @@ static const struct option_row rows[] = {
 
 	{.key = "driver", .kind = OPTION_CHOICE, .offset = AT(driver), .choices = "file|uring|mmap|sim",
 	 .help = "what carries out the I/O (file); sim: as slow as a real disk, for experiments"},
+	FLAG("dax", has_dax, 1, "with driver=mmap: file data is copied from and to the mapped image, not cached"),
 	FLAG("direct", is_direct, 1, "with driver=file or uring: past the host's page cache (O_DIRECT)"),
 	FLAG("sqpoll", has_sqpoll, 1, "with driver=uring: a kernel thread looks for requests, instead of calls"),
 	{.key = "profile", .kind = OPTION_CHOICE, .offset = AT(sim_profile), .choices = SIM_PROFILE_NAMES,
@@ -220,6 +221,14 @@ int mount_options_check(const struct mount_options *o, char *err, size_t err_siz
 		return refuse(err, err_size, "options cow and ro exclude each other: cow is for writing");
 	if (o->part && o->offset_bytes)
 		return refuse(err, err_size, "options part and offset exclude each other");
+	if (o->has_dax && o->driver != DRIVER_MMAP)
+		return refuse(err, err_size, "option dax needs driver=mmap");
+	if (o->has_dax && (o->has_cow || o->cow_path))
+		return refuse(err, err_size, "options dax and cow exclude each other: dax writes into the image");
+	if (o->has_dax && o->record_path)
+		return refuse(err, err_size, "options dax and record exclude each other: what is written so passes no disk");
+	if (o->has_dax && o->data_mode == DATA_JOURNAL)
+		return refuse(err, err_size, "options dax and data=journal exclude each other: the log takes what is cached");
 	if (o->is_direct && o->driver == DRIVER_MMAP)
 		return refuse(err, err_size, "option direct excludes driver=mmap, which maps the host's page cache");
 	if (o->has_sqpoll && o->driver != DRIVER_URING)

@@ -172,6 +172,15 @@ static enum ext_data_mode data_mode(const struct mount_options *o)
 	return EXT_DATA_DEFAULT;
 }
 
+/* A journal that is replayed into memory lies between us and the mapping. */
+static bool may_use_dax(struct stack *st, const struct mount_options *o)
+{
+	if (!o->has_dax || disk_has_map(st->disks.top))
+		return o->has_dax;
+	log_notice("option dax is without effect: the image is not read as it is");
+	return false;
+}
+
 static int try_mount(struct stack *st, const char *mountpoint, bool has_scratch, char *why, size_t why_size)
 {
 	const struct mount_options *o = &st->options;
@@ -188,6 +197,7 @@ static int try_mount(struct stack *st, const char *mountpoint, bool has_scratch,
 		.has_minix_df = o->has_minix_df,
 		.may_replay_read_only = has_scratch,
 		.data_mode = data_mode(o),
+		.has_dax = may_use_dax(st, o),
 		.no_barrier = !o->has_barrier || !o->barrier,
 		.no_journal_checksum = !o->has_journal_checksum,
 		.commit_interval_ms = (uint32_t)o->commit_seconds * 1000,

@@ -9,6 +9,7 @@
 #include "blockmap.h"
 #include "cache/filemap.h"
 #include "cred.h"
+#include "dax.h"
 #include "dir.h"
 #include "error.h"
 #include "log.h"
@@ -18,7 +19,16 @@
 static int ext_read(struct inode *inode, uint64_t pos, size_t len, struct readahead_state *ra,
 		    struct filemap_view *view)
 {
+	if (ext_is_dax(inode))
+		return dax_read(inode, pos, len, view);
 	return filemap_read(&inode->mapping, pos, len, inode->attr.size_bytes, ra, view);
+}
+
+static ssize_t write_some(struct inode *inode, uint64_t pos, const void *from, size_t len, bool may_use_reserved)
+{
+	if (ext_is_dax(inode))
+		return dax_write(inode, pos, from, len, may_use_reserved);
+	return filemap_write(&inode->mapping, pos, from, len, inode->attr.size_bytes, may_use_reserved);
 }
 
 static ssize_t ext_write(struct inode *inode, uint64_t pos, const void *from, size_t len, const struct cred *cred)
@@ -31,8 +41,8 @@ static ssize_t ext_write(struct inode *inode, uint64_t pos, const void *from, si
 	if (err)
 		return err;
 	do {
-		n = filemap_write(&inode->mapping, pos + (size_t)done, (const char *)from + done, len - (size_t)done,
-				  inode->attr.size_bytes, ext_may_use_reserved(fs, cred));
+		n = write_some(inode, pos + (size_t)done, (const char *)from + done, len - (size_t)done,
+			       ext_may_use_reserved(fs, cred));
 		if (n > 0)
 			done += n;
 	} while ((size_t)done < len && log_frees_space(fs, n < 0 ? (int)n : -ENOSPC, &tries));

@@ -52,7 +52,7 @@ static int write_begin(struct mapping *m, struct mapping_write *w)
 }
 
 /* J2: their data is durable before the transaction is; and an fdatasync needs the transaction. */
-static void note_new_blocks(struct handle *h, struct inode *inode)
+void ext_note_new_blocks(struct handle *h, struct inode *inode)
 {
 	struct ext_inode_info *info = info_of(inode);
 
@@ -80,7 +80,7 @@ static int map_some(struct inode *inode, struct mapping_write *w, struct page **
 	if (err)
 		return err;
 	if (run.is_new)
-		note_new_blocks(h, inode);
+		ext_note_new_blocks(h, inode);
 	for (uint32_t i = 0; i < run.count; i++) {
 		pages[i]->block = run.block + i;
 		if (run.is_new)

@@ -12,4 +12,7 @@
 
 extern const struct mapping_ops ext_mapping_ops;
 
+/* The handle gave a file blocks whose data is written, or in the cache, before it is stopped. */
+void ext_note_new_blocks(struct handle *h, struct inode *inode);
+
 #endif

@@ -18,6 +18,7 @@
 #include "balloc.h"
 #include "blockmap.h"
 #include "datalog.h"
+#include "dax.h"
 #include "error.h"
 #include "group.h"
 #include "inode.h"
@@ -340,8 +341,15 @@ static int zero_part(struct inode *inode, uint64_t pos, uint64_t end)
 
 	if (err || run.block == 0 || pos >= end)
 		return err;
+	if (ext_is_dax(inode))
+		return dax_zero(inode, pos, end);
 	written = filemap_write(&inode->mapping, pos, zeros, end - pos, inode->attr.size_bytes, false);
 	return written < 0 ? (int)written : 0;
+}
+
+static int zero_tail(struct inode *inode, uint64_t from, uint64_t old_size)
+{
+	return ext_is_dax(inode) ? dax_zero_tail(inode, from) : mapping_zero_tail(&inode->mapping, from, old_size);
 }
 
 int ext_truncate(struct inode *inode, uint64_t size_bytes)
@@ -358,7 +366,7 @@ int ext_truncate(struct inode *inode, uint64_t size_bytes)
 	if (shrinks && datalog_has_tail(inode, size_bytes))
 		err = zero_part(inode, size_bytes, min(round_up(size_bytes, (uint64_t)geo->block_size), old_size));
 	else if (size_bytes != old_size && inode->mapping.ops)
-		err = mapping_zero_tail(&inode->mapping, min(size_bytes, old_size), old_size);
+		err = zero_tail(inode, min(size_bytes, old_size), old_size);
 	if (!err)
 		err = begin_truncate(inode, size_bytes, shrinks);
 	if (err || !shrinks)
