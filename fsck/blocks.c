@@ -24,7 +24,7 @@
 /* A hole in a directory that is longer than this is no hole: the pointer behind it is wrong. */
 #define DIR_HOLE_MAX 1024u
 /* An indirect block is garbage with this many impossible pointers, and so large a part of all: 1 in 4. */
-#define GARBAGE_MIN  4u
+#define GARBAGE_MIN  8u
 #define GARBAGE_PART 4u
 
 struct block_check {

@@ -18,16 +18,14 @@
 #include "base/bitmap.h"
 #include "base/filelock.h"
 #include "base/mem.h"
-#include "drivers/filedisk.h"
-#include "layout/feature.h"
-#include "orphans.h"
+#include "descs.h"
 #include "pass1.h"
 #include "pass1b.h"
 #include "pass2.h"
 #include "pass3.h"
 #include "pass4.h"
 #include "pass5.h"
-#include "replay.h"
+#include "recovery.h"
 #include "report.h"
 #include "special.h"
 #include "super.h"
@@ -80,8 +78,9 @@ static int open_image(struct fsck *f, const char *path)
 static void close_image(struct fsck *f)
 {
 	fsck_forget(f);
-	super_forget_descriptors(f);
+	descs_forget(f);
 	undo_close(f->store.undo);
+	recovery_done(f);
 	store_close(&f->store);
 }
 
@@ -261,84 +260,17 @@ static int status_of(const struct fsck *f)
 	return (f->nr_repaired ? FSCK_CORRECTED : 0) | (f->nr_left ? FSCK_UNCORRECTED : 0);
 }
 
-/* The journal room's disk, over the image that is open and locked already. */
-static struct disk *open_disk(struct fsck *f)
-{
-	struct filedisk_config file = {.is_read_only = false, .takes_lock = false};
-	struct disk_config config = {.name = f->store.path};
-	struct disk *disk;
-	char why[256];
-	int fd = fcntl(f->store.fd, F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		fsck_fail(f, "opening the image for its journal", -errno);
-	if (filedisk_open_fd(fd, &file, &config, &disk, why, sizeof(why)))
-		fsck_stop(f, FSCK_ERROR, why);
-	return disk;
-}
-
-/* What was read before the replay is old. */
-static void read_again(struct fsck *f)
-{
-	struct ext_super super;
-
-	if (store_read_bytes(&f->store, EXT_SUPER_OFFSET, &super, sizeof(super)))
-		fsck_fail(f, "reading the superblock", -EIO);
-	if (!f->used_backup)
-		f->super = super;
-	super_forget_descriptors(f);
-	super_read_descriptors(f);
-}
-
-static void replay(struct fsck *f)
-{
-	struct disk *disk;
-	char why[256];
-	bool is_done;
-
-	if (f->store.undo)
-		fsck_stop(f, FSCK_ERROR,
-			  "its journal is to be replayed, which an undo file does not record; "
-			  "run without --undo first");
-	if (!f->opt.json)
-		printf("%s: recovering journal\n", f->store.path);
-	disk = open_disk(f);
-	is_done = replay_journal(f, disk, why, sizeof(why));
-	disk_close(disk);
-	read_again(f);
-	if (!is_done) {
-		f->super.state = le16_make(le16_get(f->super.state) | EXT_ERROR_FS);
-		if (!problem(f, JOURNAL_NOT_REPLAYED, (struct where){.str = why}))
-			fsck_stop(f, FSCK_UNCORRECTED, "its journal stays as it is");
-	}
-	f->super.feature_incompat =
-		le32_make(le32_get(f->super.feature_incompat) & ~EXT_INCOMPAT_RECOVER);
-	f->geo.feature_incompat = le32_get(f->super.feature_incompat);
-	super_write(f, le16_get(f->super.state));
-	f->is_marked = false;
-}
-
-static void check_recovery(struct fsck *f)
-{
-	if (!special_needs_recovery(f) || !f->geo.has_journal)
-		return;
-	if (fsck_may_write(f))
-		replay(f);
-	else
-		problem(f, JOURNAL_SKIPPED, (struct where){0});
-}
-
 /* The whole check; every way out but this function's end is a fsck_stop(). */
 static void check(struct fsck *f)
 {
 	super_find(f);
-	super_read_descriptors(f);
+	descs_read(f);
 	open_undo(f);
-	check_recovery(f);
+	recovery_run(f);
 	if (f->opt.journal_only)
 		return;
-	orphans_release(f);
-	super_take_totals(f);
+	recovery_release_orphans(f);
+	descs_take_totals(f);
 	if (may_skip(f)) {
 		if (f->super_dirty)
 			super_write(f, le16_get(f->super.state));

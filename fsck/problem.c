@@ -148,10 +148,6 @@ static const struct row rows[NR_PROBLEMS] = {
 			      "The journal has features that are not known here (%s).", Q_NONE, LEFT},
 	[JOURNAL_RECOVER_SET] = {"journal-recover-set",
 				 "The journal is to be replayed, but there is none.", Q_CLEAR, 0},
-	[JOURNAL_SKIPPED] = {"journal-skipped",
-			     "The journal is to be replayed; it is skipped because nothing may be "
-			     "written.",
-			     Q_NONE, NOTICE},
 	[JOURNAL_REBUILT] = {"journal-rebuilt", "The journal was lost.", Q_RECREATE, 0},
 	[JOURNAL_CORRUPT] = {"journal-corrupt", "%s; the replay ended there.", Q_NONE, PREEN},
 	[JOURNAL_NOT_REPLAYED] = {"journal-not-replayed",

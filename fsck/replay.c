@@ -60,13 +60,15 @@ static bool find_extents(struct fsck *f, struct extents *x)
 }
 
 /* A log that is damaged in its middle is replayed up to there and then dropped: what follows it depends on it. */
-static bool recover(struct fsck *f, struct journal *j, char *why, size_t why_size)
+static bool recover(struct fsck *f, struct journal *j, enum replay_voice voice, char *why,
+		    size_t why_size)
 {
 	struct journal_recovery r;
 	int err = journal_recover(j, &r);
 
 	if (r.is_corrupt) {
-		problem(f, JOURNAL_CORRUPT, (struct where){.str = r.text});
+		if (voice == REPLAY_ALOUD)
+			problem(f, JOURNAL_CORRUPT, (struct where){.str = r.text});
 		err = journal_wipe(j);
 	}
 	if (err)
@@ -74,7 +76,8 @@ static bool recover(struct fsck *f, struct journal *j, char *why, size_t why_siz
 	return !err;
 }
 
-bool replay_journal(struct fsck *f, struct disk *disk, char *why, size_t why_size)
+bool replay_journal(struct fsck *f, struct disk *disk, enum replay_voice voice, char *why,
+		    size_t why_size)
 {
 	struct journal_config config = {.disk = disk, .block_bytes = f->geo.block_size};
 	struct extents x = {0};
@@ -89,7 +92,7 @@ bool replay_journal(struct fsck *f, struct disk *disk, char *why, size_t why_siz
 		config.extents = x.list;
 		config.nr_extents = x.count;
 		if (!journal_load(&config, &j, why, why_size)) {
-			is_done = recover(f, j, why, why_size);
+			is_done = recover(f, j, voice, why, why_size);
 			ignore(journal_destroy(j), "it was not started");
 		}
 	}

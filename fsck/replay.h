@@ -14,10 +14,14 @@
 
 struct disk;
 
+/* A rehearsal tells nobody what it finds. */
+enum replay_voice { REPLAY_ALOUD, REPLAY_QUIETLY };
+
 /*
  * True: it was replayed. False: it cannot be; why names the reason, and the check of the journal inode
  * (special.h) goes on from there.
  */
-bool replay_journal(struct fsck *f, struct disk *disk, char *why, size_t why_size);
+bool replay_journal(struct fsck *f, struct disk *disk, enum replay_voice voice, char *why,
+		    size_t why_size);
 
 #endif

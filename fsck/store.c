@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "block/disk.h"
 #include "undo.h"
 
 #define HELD_BYTES_MAX \
@@ -102,6 +103,8 @@ void store_set_block_size(struct store *s, unsigned block_size)
 
 static int read_all(const struct store *s, uint64_t offset, uint8_t *buf, size_t len)
 {
+	if (s->over)
+		return disk_read(s->over, offset, buf, (uint32_t)len);
 	while (len > 0) {
 		ssize_t n = pread(s->fd, buf, len, (off_t)offset);
 
@@ -120,6 +123,8 @@ static int read_all(const struct store *s, uint64_t offset, uint8_t *buf, size_t
 
 static int write_all(const struct store *s, uint64_t offset, const uint8_t *buf, size_t len)
 {
+	if (s->over)
+		return disk_write(s->over, offset, buf, (uint32_t)len, 0);
 	while (len > 0) {
 		ssize_t n = pwrite(s->fd, buf, len, (off_t)offset);
 
@@ -136,7 +141,7 @@ static int write_all(const struct store *s, uint64_t offset, const uint8_t *buf,
 
 static int sync_image(const struct store *s)
 {
-	return fdatasync(s->fd) != 0 ? -errno : 0;
+	return !s->over && fdatasync(s->fd) != 0 ? -errno : 0;
 }
 
 /* ---- held blocks ---- */
@@ -313,7 +318,7 @@ uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end)
 {
 	off_t at;
 
-	if (s->is_device)
+	if (s->is_device || s->over)
 		return offset;
 	at = lseek(s->fd, (off_t)offset, SEEK_DATA);
 	if (at < 0)

@@ -7,7 +7,8 @@
  * Ownership   struct store is the caller's. It owns the descriptor from store_open() to store_close().
  * Locking     One thread; store_prefetch() may be called from a second one.
  * Invariants  S1  A read sees every write before it, held back or not.
- *             S2  Nothing is written where is_writable is false.
+ *             S2  Nothing is written where is_writable is false, and nothing to the image where there
+ *                 is a disk over it.
  *             S3  With an undo file the old bytes are durable in it before new ones are written.
  * Units       Blocks of block_size bytes, which is 1024 until store_set_block_size().
  * Errors      0 or negative errno; -EIO also for what lies behind the end.
@@ -19,6 +20,7 @@
 #include "base/list.h"
 #include "base/types.h"
 
+struct disk;
 struct undo;
 
 struct store {
@@ -29,6 +31,7 @@ struct store {
 	bool is_device;
 	uint64_t size_bytes;
 	struct undo *undo; /* NULL: nothing is recorded; the caller's */
+	struct disk *over; /* takes all reads and writes in the image's place, or NULL; the caller's */
 	/* changing */
 	unsigned block_size;
 	unsigned block_bits;

@@ -1,9 +1,8 @@
 /*
- * Pass 0: the superblock and the descriptors.
+ * Pass 0: the superblock.
  *
- * A superblock is believed when it passes the gate. When the primary does not, the places where copies
- * lie for each block size are tried. Descriptors are judged one by one: where one is impossible and a
- * copy of it is not, the copy is used for that group alone.
+ * It is believed when it passes the gate. When the primary does not, the places where copies lie for
+ * each block size are tried, and then every block.
  */
 #include "super.h"
 
@@ -11,11 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bitmap.h"
-#include "base/mem.h"
 #include "base/rand.h"
+#include "descs.h"
 #include "layout/feature.h"
-#include "layout/group.h"
 #include "layout/super.h"
 
 #define DAY_S     86400u
@@ -208,171 +205,6 @@ void super_find(struct fsck *f)
 	}
 }
 
-/* ---- descriptors ---- */
-
-/* The copy of group g's descriptor that group copy holds, if it holds one. */
-static bool read_desc_copy(struct fsck *f, group_t copy, group_t g, struct ext_group_desc *ret,
-			   fsblk_t *ret_block)
-{
-	struct group_head head = group_head(&f->geo, copy);
-	uint32_t i = group_desc_block(&f->geo, g);
-	uint8_t block[EXT_BLOCK_SIZE_MAX];
-
-	if (!head.gdt_blocks || i < head.gdt_index || i >= head.gdt_index + head.gdt_blocks)
-		return false;
-	*ret_block = head.gdt + (i - head.gdt_index);
-	if (store_read(&f->store, *ret_block, 1, block))
-		return false;
-	memcpy(ret, block + group_desc_offset(&f->geo, g), sizeof(*ret));
-	return true;
-}
-
-static bool places_differ(const struct ext_group_desc *a, const struct ext_group_desc *b)
-{
-	return le32_get(a->block_bitmap) != le32_get(b->block_bitmap) ||
-	       le32_get(a->inode_bitmap) != le32_get(b->inode_bitmap) ||
-	       le32_get(a->inode_table) != le32_get(b->inode_table);
-}
-
-/* Is a descriptor that failed its gate replaced by a copy? */
-static bool take_desc_copy(struct fsck *f, group_t g, const char *why)
-{
-	struct ext_group_desc copy;
-	char copy_why[WHY_BYTES];
-	fsblk_t block;
-	group_t c;
-
-	for (c = 1; c < f->geo.groups_count; c++) {
-		if (!read_desc_copy(f, c, g, &copy, &block) || !places_differ(&copy, &f->desc[g]) ||
-		    group_desc_check(&f->geo, g, &copy, copy_why, sizeof(copy_why)))
-			continue;
-		if (problem(f, DESC_FROM_BACKUP,
-			    (struct where){.group = g, .block = block, .str = why})) {
-			f->desc[g].block_bitmap = copy.block_bitmap;
-			f->desc[g].inode_bitmap = copy.inode_bitmap;
-			f->desc[g].inode_table = copy.inode_table;
-			f->desc[g].flags = copy.flags;
-			f->desc[g].itable_unused = copy.itable_unused;
-			f->desc_dirty = true;
-		}
-		return true;
-	}
-	return false;
-}
-
-static bool run_is_in_group(const struct fsck *f, group_t g, fsblk_t block, uint32_t count)
-{
-	fsblk_t first = group_first_block(&f->geo, g);
-	fsblk_t end = first + group_blocks(&f->geo, g);
-
-	return block >= first && block + count <= end;
-}
-
-/* What lies outside its group is marked to be placed anew; a table's files are lost with it. */
-static void check_places(struct fsck *f, group_t g)
-{
-	struct ext_group_desc *d = &f->desc[g];
-	struct where w = {.group = g};
-
-	w.block = le32_get(d->block_bitmap);
-	if (!run_is_in_group(f, g, w.block, 1)) {
-		problem(f, DESC_BLOCK_BITMAP, w);
-		bitmap_set(f->bad_block_bitmaps, g);
-	}
-	w.block = le32_get(d->inode_bitmap);
-	if (!run_is_in_group(f, g, w.block, 1)) {
-		problem(f, DESC_INODE_BITMAP, w);
-		bitmap_set(f->bad_inode_bitmaps, g);
-	}
-	w.block = le32_get(d->inode_table);
-	if (!run_is_in_group(f, g, w.block, f->geo.inode_table_blocks)) {
-		problem(f, DESC_INODE_TABLE, w);
-		bitmap_set(f->bad_tables, g);
-	}
-}
-
-static void check_desc(struct fsck *f, group_t g)
-{
-	struct ext_group_desc *d = &f->desc[g];
-	char why[WHY_BYTES];
-
-	if (le16_get(d->free_blocks_count) > f->geo.blocks_per_group ||
-	    le16_get(d->free_inodes_count) > f->geo.inodes_per_group ||
-	    le16_get(d->used_dirs_count) > f->geo.inodes_per_group) {
-		if (problem(f, DESC_COUNTS, (struct where){.group = g})) {
-			d->free_blocks_count = le16_make(0);
-			d->free_inodes_count = le16_make(0);
-			d->used_dirs_count = le16_make(0);
-			f->desc_dirty = true;
-		}
-	}
-	if ((le16_get(d->flags) & (EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT) ||
-	     le16_get(d->itable_unused)) &&
-	    problem(f, DESC_UNINIT, (struct where){.group = g})) {
-		d->flags = le16_make(
-			(uint16_t)(le16_get(d->flags) & ~(EXT_BG_INODE_UNINIT | EXT_BG_BLOCK_UNINIT)));
-		d->itable_unused = le16_make(0);
-		f->desc_dirty = true;
-	}
-	if (group_desc_check(&f->geo, g, d, why, sizeof(why)))
-		take_desc_copy(f, g, why);
-	check_places(f, g);
-}
-
-void super_read_descriptors(struct fsck *f)
-{
-	size_t maps = f->geo.groups_count / 8 + 1;
-	uint8_t block[EXT_BLOCK_SIZE_MAX];
-	group_t g;
-
-	f->desc = fsck_alloc(f, (size_t)f->geo.gdt_blocks * f->geo.block_size);
-	f->bad_tables = fsck_alloc(f, maps);
-	f->bad_block_bitmaps = fsck_alloc(f, maps);
-	f->bad_inode_bitmaps = fsck_alloc(f, maps);
-	for (g = 0; g < f->geo.groups_count; g++) {
-		if (g % f->geo.desc_per_block == 0)
-			fsck_read_block(f, group_desc_location(&f->geo, group_desc_block(&f->geo, g)),
-					block);
-		memcpy(&f->desc[g], block + group_desc_offset(&f->geo, g), sizeof(f->desc[g]));
-	}
-}
-
-void super_take_totals(struct fsck *f)
-{
-	uint64_t free_blocks = 0, free_inodes = 0;
-	group_t g;
-
-	if (!fsck_may_write(f))
-		return;
-	for (g = 0; g < f->geo.groups_count; g++) {
-		free_blocks += le16_get(f->desc[g].free_blocks_count);
-		free_inodes += le16_get(f->desc[g].free_inodes_count);
-	}
-	if (free_blocks > f->geo.blocks_count || free_inodes > f->geo.inodes_count ||
-	    (free_blocks == le32_get(f->super.free_blocks_count) &&
-	     free_inodes == le32_get(f->super.free_inodes_count)))
-		return;
-	f->super.free_blocks_count = le32_make((uint32_t)free_blocks);
-	f->super.free_inodes_count = le32_make((uint32_t)free_inodes);
-	f->super_dirty = true;
-}
-
-static void free_and_null(void *field)
-{
-	void **p = field;
-
-	mem_free(*p);
-	*p = NULL;
-}
-
-void super_forget_descriptors(struct fsck *f)
-{
-	free_and_null(&f->desc);
-	free_and_null(&f->bad_tables);
-	free_and_null(&f->bad_block_bitmaps);
-	free_and_null(&f->bad_inode_bitmaps);
-}
-
 /* ---- fields ---- */
 
 /* Extra bytes of inodes that the superblock asks for: 0, or at least the length and the checksum. */
@@ -477,7 +309,6 @@ static void check_hash_sign(struct fsck *f)
 void super_check_fields(struct fsck *f)
 {
 	struct ext_super *s = &f->super;
-	group_t g;
 
 	if (le32_get(s->r_blocks_count) > f->geo.blocks_count / 2 &&
 	    problem(f, SUPER_RESERVED_TOO_MANY,
@@ -498,8 +329,7 @@ void super_check_fields(struct fsck *f)
 	}
 	check_extra_isize(f, &s->min_extra_isize);
 	check_extra_isize(f, &s->want_extra_isize);
-	for (g = 0; g < f->geo.groups_count; g++)
-		check_desc(f, g);
+	descs_check(f);
 	check_quota_fields(f);
 	check_desc_size(f);
 	check_uuid(f);
@@ -561,24 +391,6 @@ void super_check_backups(struct fsck *f)
 
 /* ---- writing ---- */
 
-static void write_desc_block(struct fsck *f, fsblk_t block, uint32_t index)
-{
-	uint8_t bytes[EXT_BLOCK_SIZE_MAX] = {0};
-	group_t first = index * f->geo.desc_per_block;
-	group_t count = min(f->geo.groups_count - first, f->geo.desc_per_block);
-
-	memcpy(bytes, &f->desc[first], count * sizeof(f->desc[0]));
-	fsck_write_block(f, block, bytes);
-}
-
-static void write_descriptors(struct fsck *f)
-{
-	uint32_t i;
-
-	for (i = 0; i < f->geo.gdt_blocks; i++)
-		write_desc_block(f, group_desc_location(&f->geo, i), i);
-}
-
 static void write_copies(struct fsck *f)
 {
 	struct ext_super copy = f->super;
@@ -594,7 +406,7 @@ static void write_copies(struct fsck *f)
 		    store_write_bytes(&f->store, super_location(&f->geo, g), &copy, sizeof(copy)))
 			fsck_fail(f, "writing a copy of the superblock", -EIO);
 		for (i = 0; i < head.gdt_blocks; i++)
-			write_desc_block(f, head.gdt + i, head.gdt_index + i);
+			descs_write_block(f, head.gdt + i, head.gdt_index + i);
 	}
 }
 
@@ -606,7 +418,7 @@ void super_write(struct fsck *f, uint16_t state)
 		return;
 	fsck_begin_changes(f);
 	if (f->desc_dirty)
-		write_descriptors(f);
+		descs_write(f);
 	if (f->backups_dirty)
 		write_copies(f);
 	fsck_flush(f); /* the superblock calls valid only what is durable */

@@ -1,12 +1,10 @@
 /*
- * fsck/super.h - pass 0: superblock, descriptors, and the inodes that describe the file system.
+ * fsck/super.h - pass 0: the superblock.
  *
- * Purpose     Finds a superblock that passes the gate, in a copy if need be, and descriptors whose
- *             places are possible, group by group from the copies if need be. After it the geometry
- *             holds and every place in f->desc lies inside the file system or is marked bad.
- * Ownership   Fills f->super, f->geo, f->desc and the bad_* maps.
+ * Purpose     Finds a superblock that passes the gate, in a copy if need be.
+ * Ownership   Fills f->super and f->geo.
  * Relies on   Nothing.
- * Leaves      A geometry (layout/super.h G1..G4), descriptors that pass 1 may follow.
+ * Leaves      A geometry (layout/super.h G1..G4).
  */
 #ifndef FSCK_SUPER_H
 #define FSCK_SUPER_H
@@ -15,15 +13,7 @@
 
 /* Opens and reads the superblock, by -b, or the primary, or a copy. Does not come back without one. */
 void super_find(struct fsck *f);
-/* Reads the descriptors and judges them. */
-void super_read_descriptors(struct fsck *f);
-/*
- * The superblock's totals lag behind the groups' while a journal is in use, and nobody calls that damage:
- * before a check that may write they are set to the sums.
- */
-void super_take_totals(struct fsck *f);
-void super_forget_descriptors(struct fsck *f);
-/* Fields of the superblock that a full check judges. */
+/* Fields of the superblock that a full check judges, and the descriptors (descs.h). */
 void super_check_fields(struct fsck *f);
 /* True if a copy of the superblock tells another file system: reason for a full check. */
 bool super_backups_differ(struct fsck *f);

@@ -7,9 +7,11 @@
 # one of them (tests/tools/corrupt.c). Then
 #	fsck.extant -fn and e2fsck -fn agree whether there is a problem,
 #	fsck.extant -fy leaves 1 (or 0 where there was nothing),
-#	fsck.extant -fn and e2fsck -fn leave 0 after it.
+#	fsck.extant -fn and e2fsck -fn leave 0 after it,
+#	what e2fsck -fy keeps of the files is kept (tests/tools/keptfiles.c).
 #
-# KEEP=DIR keeps the damaged image of each seed that failed. FSCK is the program, BUILD where it is.
+# KEEP=DIR keeps the damaged image of each seed that failed, and what was lost in DIR/lost. FSCK is the
+# program, BUILD where it is. COMPARE= (empty) leaves out the comparison of files.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd) || exit 1
@@ -22,6 +24,7 @@ BASE_DIR=${TMPDIR:-/tmp}
 WORK=$(mktemp -d "$BASE_DIR/extant-fsck.XXXXXX") || exit 1
 trap 'rm -rf "$WORK"' EXIT
 KEEP=${KEEP:-}
+COMPARE=${COMPARE-yes}
 
 for tool in e2fsck mke2fs; do
 	command -v $tool >/dev/null || { echo "no $tool here"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
@@ -76,7 +79,7 @@ make_images >/dev/null 2>&1 || { echo "images cannot be made"; echo "0 passed, 1
 before='look bad|trying backup|marked uninitialized|Resize inode not valid|journal is present|Invalid [a-z]* quota inode'
 found() { [ $(($1 & 12)) -ne 0 ] || grep -qE "$before" "$2"; }
 img=$WORK/img
-passed=0 failed=0 disagreed=0 unusable=0
+passed=0 failed=0 disagreed=0 unusable=0 compared=0 lost=0
 
 report()
 {
@@ -86,12 +89,33 @@ report()
 	failed=$((failed + 1))
 }
 
+# Has e2fsck kept a file that we have not? An image that it leaves damaged is no measure.
+compare_files()
+{
+	[ -n "$COMPARE" ] || return 0
+	timeout 60 e2fsck -fy "$WORK/kept" >"$WORK/their_repair" 2>&1
+	timeout 60 e2fsck -fy "$WORK/kept" >/dev/null 2>&1 || return 0
+	"$BUILD/tools/keptfiles" "$WORK/base$((seed % 4))" "$WORK/kept" "$img" >"$WORK/lost" 2>&1
+	case $? in
+	0) compared=$((compared + 1)) ;;
+	1)
+		compared=$((compared + 1))
+		lost=$((lost + 1))
+		[ -z "$KEEP" ] || sed "s/^/$seed /" "$WORK/lost" >>"$KEEP/lost"
+		;;
+	*)
+		sed "s/^/seed $seed: /" "$WORK/lost"
+		return 1
+		;;
+	esac
+}
+
 try_seed()
 {
 	local theirs ours repair after second theirs_found ours_found
 	cp --sparse=always "$WORK/base$((seed % 4))" "$img"
 	"$BUILD/tools/corrupt" "$seed" "$img" >"$WORK/damage" || { report "no damage"; return; }
-	[ -n "$KEEP" ] && cp --sparse=always "$img" "$WORK/kept"
+	[ -n "$KEEP$COMPARE" ] && cp --sparse=always "$img" "$WORK/kept"
 	timeout 60 e2fsck -fn "$img" >"$WORK/theirs" 2>&1; theirs=$?
 	timeout 60 "$FSCK" -fn "$img" >"$WORK/ours" 2>&1; ours=$?
 	if [ $ours -gt 12 ]; then
@@ -120,13 +144,16 @@ try_seed()
 		grep -v '^Pass\|^$' "$WORK/after" | head -3 | sed 's/^/  > /'
 		return
 	fi
+	compare_files || { report "the files cannot be compared"; return; }
 	passed=$((passed + 1))
 }
 
+[ -z "$KEEP" ] || mkdir -p "$KEEP"
 for seed in $(seq "$FROM" "$TO"); do
 	try_seed
 done
 total=$((TO - FROM + 1))
 echo "$disagreed of $total disagreed with e2fsck, $unusable unusable for both"
+echo "$lost of $compared lost a file that e2fsck keeps"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
