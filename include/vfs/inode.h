@@ -3,9 +3,9 @@
  *
  * Purpose     What every file system has: one struct inode for each inode in use, found by
  *             number, counted, locked, evicted.
- * Ownership   References: one for each borrower (inode_get, inode_ref), and the front end holds
- *             one while the kernel knows the inode (inode->lookups > 0). At zero an inode without
- *             links is evicted at once, others stay cached up to the bound.
+ * Ownership   References: one for each borrower (inode_get, inode_ref). At zero an inode with
+ *             links stays cached up to the bound. One without is evicted, but not before the
+ *             kernel has given back what it knows of it (inode_remember, inode_forget).
  * Locking     inode->lock (RANK_INODE): a directory's names; a file's size and block map against
  *             truncate. Attributes are written under it exclusively, read under it shared or
  *             through inode_attr() (attr_lock, a leaf).  Table: sb->icache lock (RANK_ICACHE).
@@ -185,7 +185,7 @@ struct inode {
 	struct list lru;		/* [icache lock] unreferenced ones, oldest first */
 	enum inode_state state;		/* [icache lock] */
 	_Atomic uint32_t refs;		/* from 0 to 1 and back only under the icache lock */
-	_Atomic uint64_t lookups;	/* the front end's: how often the kernel was given it */
+	_Atomic uint64_t lookups;	/* how often the kernel was given it; down under the icache lock */
 };
 
 /* Referenced. Waits for one that is being read or evicted. */
@@ -205,6 +205,18 @@ void inode_put(struct inode *inode);
  */
 int inode_create(struct super *sb, inr_t ino, struct inode **ret_inode) must_check;
 void inode_set_live(struct inode *inode);
+
+/*
+ * The kernel is given inode once more; the caller has a reference, and keeps it. What the kernel
+ * knows costs no memory for long: an inode with links may leave it all the same, and is read again
+ * when it is asked for.
+ */
+void inode_remember(struct inode *inode);
+/*
+ * The kernel gives back `by` of its givings. Returns the inode if it is in memory, referenced, else
+ * NULL. As with inode_put(), what the caller holds must not be what an eviction waits for.
+ */
+struct inode *inode_forget(struct super *sb, inr_t ino, uint64_t by) must_check;
 
 /* A consistent copy of the attributes; no lock needed. */
 void inode_attr(struct inode *inode, struct inode_attr *ret_attr);

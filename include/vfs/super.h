@@ -65,6 +65,7 @@ struct super {
 	struct hash inodes;		/* [icache_lock] */
 	struct list inode_lru;		/* [icache_lock] */
 	struct cond inode_ready;	/* [icache_lock] a state changed */
+	struct radix known;		/* [icache_lock] lookups of inodes that are not in memory */
 	uint32_t nr_unused, unused_max;	/* [icache_lock] */
 	struct dentry_cache *dentries;
 };

@@ -45,7 +45,7 @@ void dirbuf_done(struct dirbuf *d)
 void dirbuf_undo(struct dirbuf *d)
 {
 	for (size_t i = 0; i < d->nr_given; i++)
-		node_forget(d->given[i], 1);
+		node_forget(d->sb, d->given[i], 1);
 	d->nr_given = 0;
 }
 
@@ -89,7 +89,7 @@ static bool add_given(struct dirbuf *d, const char *text, struct inode *inode, u
 		return false;
 	}
 	node_remember(inode);
-	d->given[d->nr_given++] = inode;
+	d->given[d->nr_given++] = e.ino;
 	return true;
 }
 

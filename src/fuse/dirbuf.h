@@ -21,7 +21,7 @@ struct dirbuf {
 	struct super *sb;
 	size_t size_bytes, used_bytes;
 	char *bytes;
-	struct inode **given;	/* plus only: each was remembered once */
+	fuse_ino_t *given;		/* plus only: each was remembered once */
 	size_t nr_given, given_max;
 };
 

@@ -35,8 +35,9 @@ int node_get(struct super *sb, fuse_ino_t id, struct inode **ret_inode)
 
 void node_remember(struct inode *inode)
 {
-	if (is_root(inode) || atomic_fetch_add(&inode->lookups, 1) != 0)
-		inode_put(inode);
+	if (!is_root(inode))
+		inode_remember(inode);
+	inode_put(inode);
 }
 
 /* A thread more for the others, if dropping the last reference is going to take long. */
@@ -49,18 +50,14 @@ static void announce_long_eviction(struct inode *inode)
 		thread_will_block();
 }
 
-void node_forget(struct inode *inode, uint64_t nr)
+void node_forget(struct super *sb, fuse_ino_t id, uint64_t nr)
 {
-	uint64_t before = atomic_load(&inode->lookups);
-	uint64_t after;
+	struct inode *inode;
 
-	if (is_root(inode))
+	if (id == FUSE_ROOT_ID || id > UINT32_MAX || id == sb->root->ino)
 		return;
-	/* More than was given would be the kernel's mistake, and must not become ours. */
-	do {
-		after = nr < before ? before - nr : 0;
-	} while (!atomic_compare_exchange_weak(&inode->lookups, &before, after));
-	if (before == 0 || after != 0)
+	inode = inode_forget(sb, (inr_t)id, nr);
+	if (!inode)
 		return;
 	announce_long_eviction(inode);
 	inode_put(inode);

@@ -4,10 +4,10 @@
  * Purpose     A node id is the inode's number, with one exception: the kernel calls the root 1,
  *             whatever its number on disk. What an NFS client kept therefore still means the
  *             same inode after the kernel, or this daemon, forgot it.
- * Ownership   While inode->lookups > 0 the kernel holds one reference of the inode, however
- *             large the count is. The root's is the super's own and is not counted.
- * Locking     None: the count is atomic. Each step from 0 to 1 brings a reference and each step
- *             to 0 drops one, so the order in which two threads take these steps is free.
+ * Ownership   The kernel's knowing an inode is no reference: with links it may leave memory, and
+ *             comes back by its number. Without links it stays until the last giving is taken
+ *             back (vfs/inode.h). The root is the super's own and is not counted.
+ * Locking     The vfs's.
  * Errors      -ESTALE the number names no inode in use; -EIO, -EUCLEAN, -ENOMEM.
  * Sources     linux/fuse.h; SEMANTICS.
  */
@@ -25,10 +25,10 @@
 fuse_ino_t node_id(const struct inode *inode);
 /* Referenced. Works for inodes the kernel knows and for those it forgot. */
 int node_get(struct super *sb, fuse_ino_t id, struct inode **ret_inode) must_check;
-/* The kernel is about to be given inode once more: the caller's reference passes to it. */
+/* The kernel is about to be given inode once more: the caller's reference goes. */
 void node_remember(struct inode *inode);
-/* Takes back nr givings. They, or a reference of the caller's, have kept inode alive until now. */
-void node_forget(struct inode *inode, uint64_t nr);
+/* Takes back nr givings. */
+void node_forget(struct super *sb, fuse_ino_t id, uint64_t nr);
 /* What the kernel is told of inode: id, generation, attributes, timeouts. */
 void node_entry(struct inode *inode, struct fuse_entry_param *ret);
 /* What it is told of a name that does not exist, so that it need not ask again. */

@@ -77,7 +77,7 @@ static void reply_created(fuse_req_t req, struct inode *inode, const struct fuse
 	if (fuse_reply_create(req, &e, fi) == 0)
 		return;
 	open_file_put(f, open_file_of(fi));
-	node_forget(inode, 1);
+	node_forget(f->sb, e.ino, 1);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *text, mode_t mode, struct fuse_file_info *fi)

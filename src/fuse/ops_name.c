@@ -56,27 +56,16 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_entry(req, inode);
 }
 
-static void forget(struct super *sb, fuse_ino_t id, uint64_t nr)
-{
-	struct inode *inode;
-
-	/* The kernel's count holds the inode in memory, so this does not read the disk. */
-	if (node_get(sb, id, &inode) != 0)
-		return;
-	node_forget(inode, nr);
-	inode_put(inode);
-}
-
 void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t nr)
 {
-	forget(front_of(req)->sb, id, nr);
+	node_forget(front_of(req)->sb, id, nr);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		forget(front_of(req)->sb, forgets[i].ino, forgets[i].nlookup);
+		node_forget(front_of(req)->sb, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -12,13 +12,14 @@ void reply_error(fuse_req_t req, int err)
 
 void reply_entry(fuse_req_t req, struct inode *inode)
 {
+	struct super *sb = inode->sb;
 	struct fuse_entry_param e;
 
 	node_entry(inode, &e);
 	node_remember(inode);
-	/* Once the kernel has the reply it may forget the inode, so inode is not ours any more. */
+	/* The reference is gone with that, and once it has the reply the kernel may forget the inode. */
 	if (fuse_reply_entry(req, &e) != 0)
-		node_forget(inode, 1);		/* O2 */
+		node_forget(sb, e.ino, 1);	/* O2 */
 }
 
 bool node_of(fuse_req_t req, fuse_ino_t id, struct inode **ret_inode)

@@ -13,10 +13,13 @@
  *
  * C1  refs goes from 0 to 1 and from 1 to 0 only under icache_lock; other steps are atomic. So an
  *     inode seen under the lock with refs 0 stays so.
- * C2  a LIVE inode with refs 0 is on the LRU list, any other is not.
+ * C2  a LIVE inode with refs 0 is on the LRU list if it has links; any other is not. One without
+ *     links stays, off the list, while the kernel knows it (lookups > 0).
  * C3  read_inode and evict_inode run without icache_lock. During them only this thread has the
  *     inode.
  * C4  nlink may be read at refs 0: whoever changed it had a reference, and dropped it before.
+ * C5  what the kernel was given is counted in inode->lookups from LIVE to EVICTING, and in
+ *     sb->known before and after; lookups goes down, and moves, only under icache_lock.
  */
 #include "vfs.h"
 
@@ -24,6 +27,10 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "known.h"
+
+/* The oldest that are looked at for one that needs no writing before it can go. */
+#define SURPLUS_TRIES 8
 
 void inode_init(struct inode *inode, struct super *sb)
 {
@@ -88,16 +95,17 @@ void inode_set_live(struct inode *inode)
 	mutex_lock(&sb->icache_lock);
 	must(inode->state == INODE_NEW);
 	inode->state = INODE_LIVE;
+	atomic_fetch_add(&inode->lookups, known_take(&sb->known, inode->ino));	/* C5 */
 	cond_broadcast(&sb->inode_ready);
 	mutex_unlock(&sb->icache_lock);
 }
 
 static void ref_live(struct inode *inode) needs(inode->sb->icache_lock)
 {
-	if (atomic_fetch_add_explicit(&inode->refs, 1, memory_order_relaxed) == 0) {
-		list_del(&inode->lru);
-		inode->sb->nr_unused--;
-	}
+	if (atomic_fetch_add_explicit(&inode->refs, 1, memory_order_relaxed) > 0 || list_empty(&inode->lru))
+		return;
+	list_del(&inode->lru);
+	inode->sb->nr_unused--;
 }
 
 static int read_new(struct inode *inode)
@@ -200,14 +208,44 @@ static void evict(struct inode *inode)
 	table_remove(inode);
 }
 
-/* The oldest unused inode, set to EVICTING, when there are more than the bound; else NULL. */
+/* Racy, and a hint. */
+static bool needs_writing(const struct inode *inode)
+{
+	return inode->mapping.nr_dirty > 0 || inode->mapping.nr_writeback > 0;
+}
+
+/*
+ * Which unused inode is to go, or NULL: an old one whose data is written already, so that nobody
+ * waits for a disk. Those that are not yet get another round, up to a quarter over the bound.
+ */
+static struct inode *choose_surplus(struct super *sb) needs(sb->icache_lock)
+{
+	struct inode *inode;
+
+	if (sb->nr_unused <= sb->unused_max)
+		return NULL;
+	for (int i = 0; i < SURPLUS_TRIES; i++) {
+		inode = list_first(&sb->inode_lru, struct inode, lru);
+		if (!needs_writing(inode))
+			return inode;
+		list_del(&inode->lru);
+		list_add_tail(&sb->inode_lru, &inode->lru);
+	}
+	return sb->nr_unused - sb->unused_max > sb->unused_max / 4 ?
+	       list_first(&sb->inode_lru, struct inode, lru) : NULL;
+}
+
+/* An unused inode, set to EVICTING, when there are more than the bound; else NULL. */
 static struct inode *take_surplus(struct super *sb)
 {
-	struct inode *inode = NULL;
+	struct inode *inode;
 
 	mutex_lock(&sb->icache_lock);
-	if (sb->nr_unused > sb->unused_max) {
-		inode = list_first(&sb->inode_lru, struct inode, lru);
+	inode = choose_surplus(sb);
+	/* Without memory for its count it stays: the bound can wait. */
+	if (inode && known_put(&sb->known, inode->ino, atomic_load(&inode->lookups)) != 0)
+		inode = NULL;
+	if (inode) {
 		list_del(&inode->lru);
 		sb->nr_unused--;
 		set_evicting(inode);
@@ -249,10 +287,10 @@ void inode_put(struct inode *inode)
 	if (atomic_fetch_sub_explicit(&inode->refs, 1, memory_order_acq_rel) == 1) {
 		if (inode->state == INODE_NEW)	/* its creator gave up: as if it had been unlinked */
 			inode->attr.nlink = 0;
-		is_gone = inode->attr.nlink == 0;
+		is_gone = inode->attr.nlink == 0 && atomic_load(&inode->lookups) == 0;
 		if (is_gone) {
 			set_evicting(inode);
-		} else {
+		} else if (inode->attr.nlink > 0) {
 			list_add_tail(&sb->inode_lru, &inode->lru);
 			is_surplus = ++sb->nr_unused > sb->unused_max;
 		}
@@ -262,6 +300,36 @@ void inode_put(struct inode *inode)
 		evict(inode);
 	else if (is_surplus)
 		shrink_unused(sb);
+}
+
+/* Givings and takings. */
+
+void inode_remember(struct inode *inode)
+{
+	atomic_fetch_add(&inode->lookups, 1);
+}
+
+/* The lock is held, though the count is atomic: what was not given cannot be taken. */
+static void lower_lookups(struct inode *inode, uint64_t by) needs(inode->sb->icache_lock)
+{
+	uint64_t before = atomic_load(&inode->lookups);
+
+	while (!atomic_compare_exchange_weak(&inode->lookups, &before, before - min(by, before)))
+		;
+}
+
+struct inode *inode_forget(struct super *sb, inr_t ino, uint64_t by)
+{
+	struct inode *inode;
+
+	mutex_lock(&sb->icache_lock);
+	inode = find_live(sb, ino);
+	if (inode)
+		lower_lookups(inode, by);
+	else
+		known_lower(&sb->known, ino, by);
+	mutex_unlock(&sb->icache_lock);
+	return inode;
 }
 
 void inode_attr(struct inode *inode, struct inode_attr *ret_attr)
@@ -280,7 +348,9 @@ void inode_drop_all(struct super *sb)
 	for (n = hash_iterate(&sb->inodes, NULL); n; n = hash_iterate(&sb->inodes, n)) {
 		inode = container_of(n, struct inode, hash);
 		must(inode->state == INODE_LIVE);
-		if (atomic_exchange_explicit(&inode->refs, 0, memory_order_acquire) == 0)
+		atomic_store_explicit(&inode->refs, 0, memory_order_relaxed);
+		atomic_store_explicit(&inode->lookups, 0, memory_order_relaxed);
+		if (!list_empty(&inode->lru))
 			continue;
 		list_add_tail(&sb->inode_lru, &inode->lru);
 		sb->nr_unused++;

@@ -4,6 +4,7 @@
 #include "vfs/super.h"
 
 #include "base/assert.h"
+#include "known.h"
 #include "vfs.h"
 
 #define UNUSED_INODES_DEFAULT 16384u
@@ -34,6 +35,7 @@ int super_init(struct super *sb, const struct super_ops *ops, const struct super
 	mutex_init(&sb->rename_lock, RANK_RENAME, "rename");
 	mutex_init(&sb->icache_lock, RANK_ICACHE, "inode table");
 	list_init(&sb->inode_lru);
+	known_init(&sb->known);
 	cond_init(&sb->inode_ready);
 	sb->nr_unused = 0;
 	sb->unused_max = config->unused_inodes_max ? config->unused_inodes_max : UNUSED_INODES_DEFAULT;
@@ -47,6 +49,7 @@ void super_done(struct super *sb)
 {
 	must(sb->inodes.nr_nodes == 0);	/* S1 */
 	must(sb->nr_unused == 0);
+	known_done(&sb->known);
 	cond_done(&sb->inode_ready);
 	mutex_done(&sb->icache_lock);
 	mutex_done(&sb->rename_lock);

@@ -9,7 +9,7 @@ need_fuse
 cache_mib=64
 rest_mib=64
 data_mib=1024
-nr_dirs=40
+nr_dirs=60	# more than the unused inodes that are kept
 if [ -n "${FULL:-}" ]; then
 	data_mib=10240
 	nr_dirs=1000
