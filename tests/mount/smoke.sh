@@ -78,7 +78,7 @@ mount_needs_sense()
 	fresh
 	refused 1 "image and a mount point" extant
 	refused 1 '"frobnicate"' extant -o frobnicate "$IMG" "$MNT"
-	refused 1 '"journal" is none of' extant -o data=journal "$IMG" "$MNT"
+	refused 1 '"both" is none of' extant -o data=both "$IMG" "$MNT"
 	refused 32 "nothing.img: No such file" extant "$WORK/nothing.img" "$MNT"
 	refused 32 "nowhere: No such file" extant "$IMG" "$WORK/nowhere"
 	refused 32 "not a directory" extant "$IMG" "$IMG"

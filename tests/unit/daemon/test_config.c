@@ -107,7 +107,7 @@ START_TEST(impossible_values_are_refused)
 {
 	static const char *const lists[] = {
 		"threads=0", "threads=100000", "cache=1k", "cache=x", "dirty=0", "dirty=100", "resuid=4294967295",
-		"ro=1", "threads", "sb=", "barrier=2", "commit=-1", "data=journal",
+		"ro=1", "threads", "sb=", "barrier=2", "commit=-1", "data=both",
 		"sched=lifo", "part", "offset=x",
 	};
 
@@ -164,7 +164,7 @@ START_TEST(sloppy_passes_over_the_unknown_only)
 	mount_options_init(&opts);
 	ck_assert_int_eq(mount_options_parse(&opts, "frobnicate,ro,what=ever", true, err, sizeof(err)), 0);
 	ck_assert(opts.is_read_only);
-	ck_assert_int_eq(mount_options_parse(&opts, "data=journal", true, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(mount_options_parse(&opts, "data=both", true, err, sizeof(err)), -EINVAL);
 	ck_assert_int_eq(mount_options_parse(&opts, "threads=0", true, err, sizeof(err)), -EINVAL);
 }
 END_TEST
