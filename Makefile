@@ -127,9 +127,11 @@ $(BUILD)/tools/semantics: $(call obj,tests/mount/semantics.c tests/harness/runne
 	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(CHECKLIBS) $(LDLIBS)
 
 CRASH_SRC := $(wildcard tests/crash/*.c)
+# Who waits in the laboratory lets its disk go on first (tests/crash/flatdisk.c).
+CRASH_WAITS := -Wl,--wrap=cond_wait,--wrap=cond_wait_ms,--wrap=bit_wait_clear
 $(BUILD)/tests/crash: $(call obj,$(CRASH_SRC)) $(call obj,$(filter-out mkfs/main.c,$(MKFS_SRC))) $(LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(CRASH_WAITS) -o $@ $^ $(LDLIBS)
 
 ## deps: install the Debian packages that are missing (nothing, without network, when all are there)
 DEPS ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)

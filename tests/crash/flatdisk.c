@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/lock.h"
 #include "crash/need.h"
 
 static uint64_t mix(uint64_t x)
@@ -143,18 +144,104 @@ static void transfer(struct flat *f, const struct request *rq, uint64_t start)
 	}
 }
 
-static void flat_start(void *driver, struct request *rq)
+/* What a discarded sector holds is anybody's guess: it is made to be known. */
+static void discard(struct flat *f, const struct request *rq)
 {
-	struct flat *f = driver;
+	uint8_t gone[SECTOR_SIZE];
+
+	memset(gone, FLAT_DISCARDED, sizeof(gone));
+	for (uint32_t i = 0; i < rq->size_bytes / SECTOR_SIZE; i++)
+		flat_write(f, (uint32_t)rq->sector + i, 1, gone);
+}
+
+static void carry_out(struct flat *f, struct request *rq)
+{
 	uint64_t start = rq->sector * SECTOR_SIZE;
 
 	if (rq->op == BIO_READ || rq->op == BIO_WRITE)
 		transfer(f, rq, start);
-	if (f->is_tracing && rq->op == BIO_WRITE)
+	if (rq->op == BIO_DISCARD)
+		discard(f, rq);
+	if (f->is_tracing && (rq->op == BIO_WRITE || rq->op == BIO_DISCARD))
 		trace_write(f, rq, start);
 	if (f->is_tracing && rq->op == BIO_FLUSH)
 		new_event(f)->is_flush = true;
-	disk_complete(rq, rq->op == BIO_DISCARD ? -EOPNOTSUPP : 0);
+	disk_complete(rq, 0);
+}
+
+/* ---- late completions ---- */
+
+/* Whose requests wait for this thread to wait. */
+static _Thread_local struct flat *shuffled;
+
+void flat_shuffle(struct flat *f, struct recordlog *log, uint64_t seed)
+{
+	need(f->nr_late == 0, "a disk that is at rest");
+	f->log = log;
+	shuffled = log ? f : NULL;
+	rand_init(&f->rand, seed);
+	if (log)
+		recordlog_begin(log, f->size_bytes, SECTOR_SIZE);
+}
+
+static void end_one(struct flat *f)
+{
+	uint32_t i = (uint32_t)rand_below(&f->rand, f->nr_late);
+	struct flat_late late = f->late[i];
+
+	f->late[i] = f->late[--f->nr_late];
+	recordlog_complete(f->log, late.number, 0);
+	carry_out(f, late.rq);
+}
+
+/* Who would sleep lets the disk go on first. His lock is free meanwhile, as it is while he sleeps. */
+static bool ended_one_without(struct mutex *m)
+{
+	if (!shuffled || shuffled->nr_late == 0)
+		return false;
+	mutex_unlock(m);
+	end_one(shuffled);
+	mutex_lock(m);
+	return true;
+}
+
+/* The linker puts these in front of the house's own (Makefile: CRASH_WAITS). */
+void __real_cond_wait(struct cond *c, struct mutex *m);
+bool __real_cond_wait_ms(struct cond *c, struct mutex *m, uint64_t timeout_ms);
+void __real_bit_wait_clear(bitword_t *word, uint32_t bit, uint32_t waiters);
+void __wrap_cond_wait(struct cond *c, struct mutex *m);
+bool __wrap_cond_wait_ms(struct cond *c, struct mutex *m, uint64_t timeout_ms);
+void __wrap_bit_wait_clear(bitword_t *word, uint32_t bit, uint32_t waiters);
+
+void __wrap_cond_wait(struct cond *c, struct mutex *m)
+{
+	if (!ended_one_without(m))
+		__real_cond_wait(c, m);
+}
+
+bool __wrap_cond_wait_ms(struct cond *c, struct mutex *m, uint64_t timeout_ms)
+{
+	return ended_one_without(m) || __real_cond_wait_ms(c, m, timeout_ms);
+}
+
+void __wrap_bit_wait_clear(bitword_t *word, uint32_t bit, uint32_t waiters)
+{
+	while (shuffled && shuffled->nr_late && atomic_load(word) & bit)
+		end_one(shuffled);
+	__real_bit_wait_clear(word, bit, waiters);
+}
+
+static void flat_start(void *driver, struct request *rq)
+{
+	struct flat *f = driver;
+
+	if (!f->log || rq->op == BIO_READ) {
+		carry_out(f, rq);
+		return;
+	}
+	while (f->nr_late == FLAT_LATE_MAX)
+		end_one(f);
+	f->late[f->nr_late++] = (struct flat_late){rq, recordlog_submit(f->log, rq)};
 }
 
 static void flat_close(void *driver)
@@ -176,8 +263,9 @@ struct flat *flat_create(uint64_t size_bytes)
 		.block_bytes = SECTOR_SIZE,
 		.request_bytes_max = 1u << 20,
 		.vecs_max = UINT32_MAX,
-		.depth = 1,
+		.depth = FLAT_LATE_MAX,
 		.has_fua = true,
+		.has_discard = true,
 	};
 	struct flat *f = need_memory(calloc(1, sizeof(*f)));
 

@@ -11,7 +11,9 @@
 #ifndef CRASH_FLATDISK_H
 #define CRASH_FLATDISK_H
 
+#include "base/rand.h"
 #include "block/disk.h"
+#include "drivers/recordlog.h"
 
 struct flat_undo {
 	uint32_t sector;
@@ -26,6 +28,12 @@ struct flat_event {
 	size_t data_at;		/* in trace_data */
 };
 
+/* What a discarded sector holds. */
+#define FLAT_DISCARDED 0xd1
+
+/* Requests that were begun and are not over. */
+#define FLAT_LATE_MAX 24u
+
 struct flat {
 	struct disk *disk;
 	uint8_t *bytes;
@@ -37,6 +45,15 @@ struct flat {
 
 	struct flat_undo *undo;
 	size_t nr_undo, undo_max;
+
+	/* Completions in an order of its own: flat_shuffle(). */
+	struct recordlog *log;
+	struct rand rand;
+	struct flat_late {
+		struct request *rq;
+		uint64_t number;	/* in the log */
+	} late[FLAT_LATE_MAX];
+	uint32_t nr_late;
 
 	bool is_tracing;
 	struct flat_event *events;
@@ -58,5 +75,10 @@ void flat_rewind(struct flat *f, size_t mark);
 /* The changes so far stay. */
 void flat_keep(struct flat *f);
 void flat_trace(struct flat *f, bool on);
+/*
+ * From now on writes, discards and flushes end when somebody has to wait, and one of them by chance,
+ * as a disk with a queue of its own does; recorded in the log. NULL: as they come again.
+ */
+void flat_shuffle(struct flat *f, struct recordlog *log, uint64_t seed);
 
 #endif

@@ -13,18 +13,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crash/lab.h"
 #include "crash/need.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
-}
 
 static bool found(struct lab *lab, const char *fmt, ...) printf_like(2, 3);
 
@@ -199,7 +190,6 @@ static bool use(struct lab *lab)
 /* The recovered image, and the raw state at `mark`. */
 static bool ask_e2fsck(struct lab *lab, const struct lab_judging *j, size_t mark, uint64_t ours)
 {
-	uint64_t begun = now_ns();
 	uint64_t theirs = 0;
 	char report[400];
 	bool is_good = true;
@@ -220,7 +210,6 @@ static bool ask_e2fsck(struct lab *lab, const struct lab_judging *j, size_t mark
 	if (is_good && theirs != ours)
 		is_good = found(lab, "we recover the tree after one operation, e2fsck that after another");
 	lab->counts.e2fsck++;
-	lab->counts.e2fsck_ns += now_ns() - begun;
 	return is_good;
 }
 
@@ -263,13 +252,14 @@ static bool crash_again(struct lab *lab, const struct lab_judging *j, size_t mar
 	struct second s;
 	bool is_good = true;
 
-	second.is_second = true;
+	second.depth++;
 	copy_trace(lab->flat, &s);
 	for (size_t end = 0; is_good && end <= s.nr; end++) {
 		for (uint32_t lost_one_in = 0; is_good && lost_one_in <= 3; lost_one_in++) {
 			flat_rewind(lab->flat, mark);
 			apply_second(lab, &s, end, lost_one_in);
-			lab->counts.second++;
+			lab->counts.second += second.depth == 1;
+			lab->counts.third += second.depth == 2;
 			is_good = lab_judge(lab, &second);
 		}
 	}
@@ -280,17 +270,24 @@ static bool crash_again(struct lab *lab, const struct lab_judging *j, size_t mar
 		char what[sizeof(lab->finding.what)];
 
 		snprintf(what, sizeof(what), "%s", lab->finding.what);
-		found(lab, "after a second crash, in recovery: %.500s", what);
+		found(lab, "after %s crash, in recovery: %.500s", second.depth == 1 ? "a second" : "a third", what);
 	}
 	return is_good;
 }
 
 /* ---- the whole ---- */
 
+static bool crashes_again(struct lab *lab, const struct lab_judging *j)
+{
+	const uint32_t one_in[] = {lab->config.depth2_one_in, lab->config.depth3_one_in, 0};
+
+	return one_in[j->depth] && rand_one_in(&lab->rand, one_in[j->depth]);
+}
+
 static bool examine(struct lab *lab, const struct lab_judging *j, size_t mark, bool is_new)
 {
-	bool asks = !j->is_second && lab->config.e2fsck_one_in && is_new && rand_one_in(&lab->rand, lab->config.e2fsck_one_in);
-	bool again = !j->is_second && lab->config.depth2_one_in && rand_one_in(&lab->rand, lab->config.depth2_one_in);
+	bool asks = lab->config.e2fsck_one_in && is_new && rand_one_in(&lab->rand, lab->config.e2fsck_one_in);
+	bool again = crashes_again(lab, j);
 	uint64_t expected = expectation_hash(lab, j), home, snapshots = 0;
 	bool is_good;
 
@@ -316,15 +313,13 @@ static bool examine(struct lab *lab, const struct lab_judging *j, size_t mark, b
 bool lab_judge(struct lab *lab, const struct lab_judging *j)
 {
 	size_t mark = flat_mark(lab->flat);
-	uint64_t content = lab->flat->hash, begun = now_ns(), outside = lab->counts.e2fsck_ns;
-	bool is_new = seen_add(lab->distinct, content), is_good = true;
+	uint64_t content = lab->flat->hash;
+	bool is_new = seen_add(lab->config.distinct, content), is_good = true;
 
 	lab->counts.states++;
 	lab->counts.distinct += is_new;
 	if (seen_add(lab->seen, blend(blend(content, expectation_hash(lab, j)), 0x726177)))
 		is_good = examine(lab, j, mark, is_new);
 	flat_rewind(lab->flat, mark);
-	if (!j->is_second)
-		lab->counts.judge_ns += now_ns() - begun - (lab->counts.e2fsck_ns - outside);
 	return is_good;
 }

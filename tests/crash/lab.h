@@ -28,16 +28,20 @@ struct lab_config {
 	uint32_t e2fsck_one_in;		/* of the distinct states; 0: never */
 	uint32_t fault_stride;		/* of the requests that fail, one in so many is tried */
 	uint32_t depth2_one_in;		/* second crashes inside the recovery of one state in so many; 0: never */
-	bool is_data_writeback;
+	uint32_t depth3_one_in;		/* the same, inside the recovery from the second crash */
+	enum data_mode data_mode;
 	bool has_no_checksum;		/* the log is written without, and each commit with two flushes */
+	bool has_discard;		/* freed blocks are discarded */
+	bool shuffles;			/* requests end in an order drawn from the seed */
 	bool splits_rename, ignores_revokes;	/* planted faults */
+	struct seen *distinct;		/* contents that were judged, over all laboratories */
 	const char *setup;		/* operations before the run */
 };
 
 struct lab_counts {
 	uint64_t faults;
 	uint64_t workloads, states, distinct, recovered, used, second, e2fsck;
-	uint64_t judge_ns, e2fsck_ns;
+	uint64_t rules, third;
 };
 
 /* A write of the run and when it was safe. */
@@ -45,7 +49,7 @@ struct run_write {
 	uint32_t sector, count;
 	const uint8_t *bytes;
 	uint64_t submitted, completed;
-	bool is_fua, is_meta;
+	bool is_fua, is_meta, is_discard;
 };
 
 struct run_mark {
@@ -81,6 +85,7 @@ struct run {
 	struct recordlog *log;
 	bool splits_rename;		/* a planted fault */
 	bool may_fail;			/* the disk does */
+	uint8_t *discarded;		/* bytes of sectors that were discarded */
 };
 
 /* One state: what of the writes before the cut survived. */
@@ -101,13 +106,15 @@ struct lab {
 	struct flat *flat;		/* the state under judgement */
 	struct flat *live;		/* the disk of the recorded run */
 	uint8_t *fresh;			/* the image after setup */
+	uint32_t *log_blocks, nr_log_blocks;	/* where the log's blocks lie, in its order */
+	uint32_t *log_index;		/* by block: its place in the log, from 1; 0: outside */
 	uint32_t room;			/* blocks that are free or the root directory's when all else is removed */
 	uint8_t *scratch;		/* another image */
 	struct reader reader;
 	struct ground ground;		/* of recoveries */
 	struct op_list setup;
 	uint32_t run_number;
-	struct seen *distinct, *seen;	/* contents; contents with what was expected of them */
+	struct seen *seen;		/* contents with what was expected of them */
 	struct lab_counts counts;
 	struct rand rand;
 	struct finding finding;		/* of the last lab_explore() */
@@ -156,7 +163,7 @@ void lab_minimise_state(struct lab *lab, struct run *run);
 
 struct lab_judging {
 	struct run *run;		/* with what its actors expect */
-	bool is_second;
+	unsigned depth;			/* 0: the first crash; 1, 2: one inside a recovery */
 };
 bool lab_judge(struct lab *lab, const struct lab_judging *j);
 
@@ -168,6 +175,10 @@ int e2fsck_run(const char *flags, uint8_t *bytes, uint64_t size_bytes, char *rep
 /* A set of hashes. */
 struct seen *seen_create(void);
 void seen_destroy(struct seen *s);
+size_t seen_count(const struct seen *s);
+/* All of them into a file, and those of a file added; false: it cannot be written or read. */
+bool seen_save(const struct seen *s, const char *path);
+bool seen_load(struct seen *s, const char *path);
 bool seen_add(struct seen *s, uint64_t hash);	/* false: it was there */
 
 #endif

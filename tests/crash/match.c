@@ -147,12 +147,24 @@ static uint32_t first_version(const struct model_node *n, uint32_t op)
 
 static const uint8_t zeros[512];
 
-static bool sector_is_right(const struct matching *c, const struct model_node *n, uint64_t index, uint32_t sector,
-			    const uint8_t *bytes, uint32_t len, uint32_t oldest)
+/* Logged data is as old as the tree: that of the snapshot, or of the operation behind it that was cut. */
+static bool version_is_of_tree(const struct matching *c, uint32_t node, uint32_t version)
 {
+	const struct model_state *behind = state_behind(c, node);
+
+	return version == c->s->states[node].version || (behind && version == behind->version);
+}
+
+static bool sector_is_right(const struct matching *c, uint32_t node, uint64_t index, uint32_t sector, const uint8_t *bytes,
+			    uint32_t len, uint32_t oldest)
+{
+	const struct model_node *n = &c->m->nodes[node];
+
 	for (uint32_t i = first_version(n, oldest); i < n->nr_versions && n->versions[i]->op <= c->e->begun; i++) {
 		const struct model_block *b = find_block(n->versions[i], index);
 
+		if (c->e->data_is_logged && !version_is_of_tree(c, node, i))
+			continue;
 		if (memcmp(bytes, b ? b->bytes + sector * 512 : zeros, len) == 0)
 			return true;
 	}
@@ -176,7 +188,7 @@ static bool match_block(struct matching *c, uint32_t node, const struct rinode *
 		uint64_t left = inode->size - base - s * 512;
 		uint32_t len = left < 512 ? (uint32_t)left : 512;
 
-		if (!sector_is_right(c, n, index, s, bytes ? bytes + s * 512 : zeros, len, oldest))
+		if (!sector_is_right(c, node, index, s, bytes ? bytes + s * 512 : zeros, len, oldest))
 			return differs(c, "inode %u, byte %llu: not what the file ever had there since operation %u (%s %02x)",
 				       inode->ino, (unsigned long long)(base + s * 512), oldest,
 				       bytes ? "it begins with" : "a hole", bytes ? bytes[s * 512] : 0);

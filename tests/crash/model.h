@@ -79,6 +79,7 @@ struct expectation {
 	uint32_t least;			/* the snapshot that must be reached at least */
 	const uint32_t *data_since;	/* by node: its data must be that after this operation, or later */
 	bool data_may_be_lost;		/* data=writeback: new blocks may hold anything */
+	bool data_is_logged;		/* data=journal: each write is there with its operation, or not at all */
 };
 
 struct model *model_create(uint32_t block_bytes);

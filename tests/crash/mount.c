@@ -44,13 +44,21 @@ void ground_done(struct ground *g)
 	clock_destroy(g->clock);
 }
 
+static enum ext_data_mode data_mode_of(const struct mount_config *config)
+{
+	static const enum ext_data_mode modes[] = {
+		[DATA_ORDERED] = EXT_DATA_ORDERED, [DATA_WRITEBACK] = EXT_DATA_WRITEBACK, [DATA_JOURNAL] = EXT_DATA_JOURNAL};
+
+	return modes[config->data_mode];
+}
+
 int mount_start(struct mount *mount, struct ground *g, struct disk *disk, const struct mount_config *config)
 {
 	struct ext_mount_config mount_config = {
 		.resuid = (uid_t)-1,
 		.resgid = (gid_t)-1,
 		.seed = config->seed | 1,
-		.is_data_writeback = config->is_data_writeback,
+		.data_mode = data_mode_of(config),
 		.is_read_only = config->is_read_only,
 		.no_journal_checksum = config->has_no_checksum,
 	};

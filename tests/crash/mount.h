@@ -19,10 +19,13 @@ struct ground {
 	struct page_cache *cache;
 };
 
+enum data_mode { DATA_ORDERED, DATA_WRITEBACK, DATA_JOURNAL };
+
 struct mount_config {
 	uint32_t block_bytes;
 	uint32_t unused_inodes_max;	/* few: inodes are let go all the time; 0: the default */
-	bool is_data_writeback, is_read_only, has_no_checksum;
+	enum data_mode data_mode;
+	bool is_read_only, has_no_checksum;
 	unsigned nr_threads;		/* of the work queue; 0: inline, in virtual time */
 	uint64_t seed;
 };

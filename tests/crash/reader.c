@@ -450,6 +450,11 @@ void reader_done(struct reader *r)
 	free(r->entries);
 }
 
+uint32_t reader_bitmap(const struct reader *r, uint32_t group)
+{
+	return u32_at(group_at(r, group), 0);
+}
+
 void reader_log(const struct reader *r, void (*fn)(void *arg, uint32_t first, uint32_t count), void *arg)
 {
 	struct rinode inode = {.ino = 8, .raw = raw_inode(r, 8)};

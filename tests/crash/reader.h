@@ -61,6 +61,8 @@ const uint8_t *reader_block(const struct reader *r, const struct rinode *inode, 
 void reader_symlink(const struct reader *r, const struct rinode *inode, char *to, size_t size);
 /* Whether a block is nobody's. */
 bool reader_is_free(const struct reader *r, uint32_t block);
+/* The block that holds a group's block bitmap. */
+uint32_t reader_bitmap(const struct reader *r, uint32_t group);
 /* The extents of the log, in sectors. */
 void reader_log(const struct reader *r, void (*fn)(void *arg, uint32_t first, uint32_t count), void *arg);
 

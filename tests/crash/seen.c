@@ -1,4 +1,5 @@
 /* A set of 64-bit hashes: open addressing, doubled when half full. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "crash/lab.h"
@@ -57,4 +58,32 @@ bool seen_add(struct seen *s, uint64_t hash)
 	if (s->nr * 2 >= s->size)
 		grow(s);
 	return put(s, hash ? hash : 1);
+}
+
+size_t seen_count(const struct seen *s)
+{
+	return s->nr;
+}
+
+bool seen_save(const struct seen *s, const char *path)
+{
+	FILE *file = fopen(path, "we");
+	bool is_good = file != NULL;
+
+	for (size_t i = 0; is_good && i < s->size; i++)
+		if (s->slots[i])
+			is_good = fwrite(&s->slots[i], sizeof(s->slots[i]), 1, file) == 1;
+	return file && fclose(file) == 0 && is_good;
+}
+
+bool seen_load(struct seen *s, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t hash;
+
+	if (!file)
+		return false;
+	while (fread(&hash, sizeof(hash), 1, file) == 1)
+		seen_add(s, hash);
+	return fclose(file) == 0;
 }

@@ -44,7 +44,8 @@ static void make_expectation(const struct lab *lab, struct actor *a, uint64_t ti
 {
 	struct expectation *e = &a->expect;
 
-	*e = (struct expectation){.data_since = a->data_since, .data_may_be_lost = lab->config.is_data_writeback};
+	*e = (struct expectation){.data_since = a->data_since, .data_may_be_lost = lab->config.data_mode == DATA_WRITEBACK,
+				  .data_is_logged = lab->config.data_mode == DATA_JOURNAL};
 	memset(a->data_since, 0, a->model->nr_nodes * sizeof(a->data_since[0]));
 	memset(a->was_told, 0, a->model->nr_nodes * sizeof(a->was_told[0]));
 	for (uint32_t i = 1; i <= a->ops.nr; i++) {

@@ -39,6 +39,7 @@ const struct script *workload_script(unsigned i);
 struct planted {
 	const char *name, *script, *ops;
 	bool has_no_checksum;		/* for checksums would hide it */
+	const char *rule;		/* that the run breaks; NULL: none, it shows in the states alone */
 };
 const struct planted *workload_planted(unsigned i);
 

@@ -1,0 +1,59 @@
+/*
+ * crash/door.h - what the command line asked for, and what came of it.
+ *
+ * Purpose     main.c reads the words and does sequences and scripts; tell.c makes findings small
+ *             and tells them; tasks.c has the searches of another kind: failing disks, threads,
+ *             planted faults.
+ * Ownership   main() owns the door.
+ * Locking     One thread.
+ */
+#ifndef CRASH_DOOR_H
+#define CRASH_DOOR_H
+
+#include <time.h>
+
+#include "crash/lab.h"
+
+struct door {
+	struct lab_config config;
+	struct lab *lab;
+	const char *ops, *state, *script, *fault, *hashes;
+	uint64_t tick;
+	bool does_one, does_two, does_scripts, does_planted, does_faults, does_union, lists, is_quiet;
+	bool is_searching;		/* a finding is what is wanted: it is counted, not told */
+	uint32_t nr_threaded;		/* rounds of threads */
+	uint32_t nr_three, part, parts, number;
+	unsigned seconds;
+	time_t began;
+	unsigned nr_findings;
+	struct lab_counts total;
+};
+
+/* ---- tell.c ---- */
+
+/* What must() leaves behind when it ends the process: which workload it was. */
+void tell_on_abort(void);
+void note_doing(const char *fmt, ...) printf_like(1, 2);
+void tell_doing(FILE *to);
+void note_workload(const struct op_list *ops);
+/* Makes the finding of the last exploration small, prints it, and destroys the run. */
+void tell(struct door *d, struct run *run);
+/* A rule that the run breaks. */
+void tell_rule(struct door *d, const struct run *run, const char *why);
+
+/* ---- main.c ---- */
+
+bool time_is_up(const struct door *d);
+void open_lab(struct door *d, const char *setup, uint64_t size_bytes);
+void close_lab(struct door *d);
+/* A workload_fn: false ends the list. */
+bool try_workload(void *arg, const struct op_list *ops);
+
+/* ---- tasks.c ---- */
+
+void do_faults(struct door *d);
+void do_threaded(struct door *d);
+/* Each planted fault is a test: 0 when all of them are found. */
+int find_planted(struct door *d);
+
+#endif
