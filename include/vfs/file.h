@@ -36,6 +36,11 @@ void file_read_done(struct file *file, struct filemap_view *view);
  * bytes written, perhaps fewer; durable already where O_SYNC, the inode or the mount ask for it.
  */
 ssize_t file_write(struct file *file, uint64_t pos, const void *from, size_t len, bool kill_priv) must_check;
+/*
+ * The same of pages that the kernel's write-back cache held back. It keeps the times of what it caches,
+ * and tells them by setattr, before this or after: so they do not move here.
+ */
+ssize_t file_write_cached(struct file *file, uint64_t pos, const void *from, size_t len) must_check;
 int file_fsync(struct file *file, bool datasync) must_check;
 int file_seek(struct file *file, uint64_t pos, int whence, uint64_t *ret_pos) must_check;
 int file_fallocate(struct file *file, int mode, uint64_t pos, uint64_t len) must_check;

@@ -179,6 +179,7 @@ struct inode {
 	struct mutex attr_lock;		/* RANK_LEAF: attr against readers that hold no lock */
 	struct inode_attr attr;		/* [lock exclusive and attr_lock to change; either to read] */
 	struct mapping mapping;
+	bool keeps_times;		/* the write under way is told its times apart [lock exclusive] */
 
 	/* the table's */
 	struct hash_node hash;		/* [icache lock] */

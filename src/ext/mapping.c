@@ -155,7 +155,7 @@ static int write_end(struct mapping *m, struct mapping_write *w, uint64_t writte
 			info_of(inode)->datasync_tid = handle_tid(h);
 	}
 	mutex_unlock(&inode->attr_lock);
-	if (written)
+	if (written && !inode->keeps_times)
 		attr_touch(inode, SETATTR_MTIME | SETATTR_CTIME);
 	/* Also after a failure: blocks may have been added to the tree. */
 	err = ext_inode_write(h, inode);

@@ -193,7 +193,10 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off
 	int err;
 
 	(void)id;
-	written = file_write(file, (uint64_t)pos, bytes, size, false);
+	if (fi->writepage)
+		written = file_write_cached(file, (uint64_t)pos, bytes, size);
+	else
+		written = file_write(file, (uint64_t)pos, bytes, size, false);
 	if (written < 0) {
 		reply_error(req, (int)written);
 		return;

@@ -163,7 +163,22 @@ static int sync_after_change(struct file *file)
 	return 0;
 }
 
-ssize_t file_write(struct file *file, uint64_t pos, const void *from, size_t len, bool kill_priv)
+enum write_kind { WRITE_NOW, WRITE_NOW_KILL_PRIV, WRITE_CACHED };
+
+static ssize_t write_locked(struct file *file, uint64_t pos, const void *from, size_t len, enum write_kind kind)
+{
+	struct inode *inode = file->inode;
+	ssize_t written = kind == WRITE_NOW_KILL_PRIV ? kill_setid(inode) : 0;
+
+	if (written)
+		return written;
+	inode->keeps_times = kind == WRITE_CACHED;
+	written = inode->fops->write(inode, pos, from, len, &file->cred);
+	inode->keeps_times = false;
+	return written;
+}
+
+static ssize_t write_as(struct file *file, uint64_t pos, const void *from, size_t len, enum write_kind kind)
 {
 	struct inode *inode = file->inode;
 	ssize_t written;
@@ -173,14 +188,22 @@ ssize_t file_write(struct file *file, uint64_t pos, const void *from, size_t len
 	if (err || len == 0)
 		return err;
 	rwlock_write_lock(&inode->lock);
-	written = kill_priv ? kill_setid(inode) : 0;
-	if (!written)
-		written = inode->fops->write(inode, pos, from, len, &file->cred);
+	written = write_locked(file, pos, from, len, kind);
 	rwlock_write_unlock(&inode->lock);
 	if (written <= 0)
 		return written;
 	err = sync_after_change(file);
 	return err ? err : written;
+}
+
+ssize_t file_write(struct file *file, uint64_t pos, const void *from, size_t len, bool kill_priv)
+{
+	return write_as(file, pos, from, len, kill_priv ? WRITE_NOW_KILL_PRIV : WRITE_NOW);
+}
+
+ssize_t file_write_cached(struct file *file, uint64_t pos, const void *from, size_t len)
+{
+	return write_as(file, pos, from, len, WRITE_CACHED);
 }
 
 int file_fsync(struct file *file, bool datasync)
