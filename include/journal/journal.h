@@ -105,6 +105,8 @@ struct journal_stats {
 int journal_load(const struct journal_config *config, struct journal **ret_journal, char *why, size_t why_size) must_check;
 /* Whether the log holds transactions. */
 bool journal_needs_recovery(const struct journal *j);
+/* Why it was aborted when it was last used, as a positive errno; 0: it was not. */
+int journal_recorded_error(const struct journal *j);
 
 struct journal_recovery {
 	tid_t first_tid, end_tid;	/* replayed: [first, end) */

@@ -63,6 +63,10 @@
 #define EXT_ORPHAN_FS		0x0004u	/* orphans are being recovered */
 #define EXT_FC_REPLAY		0x0020u	/* a fast commit is being replayed (ext4) */
 
+/* ext_super.first_error_errcode, last_error_errcode: Linux numbers errors so. */
+#define EXT_ERRCODE_EIO		2u
+#define EXT_ERRCODE_CORRUPTED	5u
+
 /* ext_super.errors: what to do when damage is met. */
 #define EXT_ERRORS_CONTINUE	1u
 #define EXT_ERRORS_RO		2u
@@ -246,7 +250,7 @@ struct ext_super {
 	/* 0x277 */ uint8_t lastcheck_hi;
 	/* 0x278 */ uint8_t first_error_time_hi;
 	/* 0x279 */ uint8_t last_error_time_hi;
-	/* 0x27a */ uint8_t first_error_errcode;
+	/* 0x27a */ uint8_t first_error_errcode;	/* EXT_ERRCODE_ ... */
 	/* 0x27b */ uint8_t last_error_errcode;
 	/* 0x27c */ le16_t encoding;
 	/* 0x27e */ le16_t encoding_flags;

@@ -51,14 +51,6 @@ static int delete_inode(struct inode *inode)
 	return first_error(err, handle_stop(&h));
 }
 
-/* Whatever failed, the inode must not stay linked to others in memory. */
-static void leave_orphans(struct ext *fs, struct ext_inode_info *info)
-{
-	mutex_lock(&fs->orphan_lock);
-	list_del(&info->orphan_link);
-	mutex_unlock(&fs->orphan_lock);
-}
-
 /* The file leaves the journal's lists: what it could not write, no commit will ask for any more. */
 static int write_last_data(struct ext_inode_info *info)
 {
@@ -92,7 +84,7 @@ void ext_evict_inode(struct inode *inode)
 	if (err && err != -EUCLEAN)
 		log_error_limited("%s: inode %u: %s while it was let go", disk_name(fs->sb.disk),
 				  inode->ino, strerror(-err));
-	leave_orphans(fs, info);
+	orphan_leave(fs, inode);
 	if (fs->journal)
 		journal_inode_forget(fs->journal, &info->ordered);
 	balloc_drop_window(fs, info);
@@ -100,19 +92,6 @@ void ext_evict_inode(struct inode *inode)
 }
 
 /* ---- orphans at mount ---- */
-
-/* The next orphan after this one, as the disk has it, put on the list in memory. */
-static int adopt(struct ext *fs, struct inode *inode)
-{
-	struct ext_inode_info *info = info_of(inode);
-
-	if (!list_empty(&info->orphan_link))
-		return -EUCLEAN;	/* the list runs in a ring */
-	mutex_lock(&fs->orphan_lock);
-	list_add(&fs->orphans, &info->orphan_link);
-	mutex_unlock(&fs->orphan_lock);
-	return 0;
-}
 
 /* A file with names was being truncated: finish that. One without is freed as it is put. */
 static int finish_orphan(struct ext *fs, struct inode *inode, unsigned *nr_freed, unsigned *nr_truncated)
@@ -145,6 +124,7 @@ static int cut_list(struct ext *fs, inr_t at)
 	err = handle_start(fs->journal, CREDITS_ORPHAN, &h);
 	if (!err)
 		err = orphan_set_head(&h, fs, 0);
+	orphan_done(fs);
 	return first_error(err, handle_stop(&h));
 }
 
@@ -166,7 +146,7 @@ int orphan_cleanup(struct ext *fs)
 			return cut_list(fs, ino);
 		if (err)
 			return err;
-		err = adopt(fs, inode);
+		err = orphan_adopt(fs, inode);
 		if (!err)
 			err = finish_orphan(fs, inode, &nr_freed, &nr_truncated);
 		inode_put(inode);

@@ -116,10 +116,14 @@ struct ext {
 	struct list freed;		/* struct freed_run, oldest first [freed_lock] */
 	_Atomic uint64_t nr_freed;	/* blocks in it */
 
+	struct work error_work;		/* takes findings to the disk */
+	_Atomic bool records_errors;	/* mounted read-write: it may */
+
 	struct mutex state_lock;	/* RANK_LEAF: what follows */
 	struct rand rand;		/* inode generations */
 	uint32_t error_count;		/* damage found since mount, and not yet in the superblock */
 	bool has_errors;		/* any since mount */
+	uint8_t first_errcode, last_errcode;	/* EXT_ERRCODE_ */
 	inr_t first_error_ino, last_error_ino;
 	fsblk_t first_error_block, last_error_block;
 	char first_error[160];
@@ -129,6 +133,14 @@ struct mapped_run {
 	lblk_t lblk;
 	fsblk_t block;
 	uint32_t count;			/* 0: empty entry */
+};
+
+/* One of the orphan list. An inode that left memory and could not be freed stays on it, with a copy. */
+struct orphan {
+	struct list link;		/* in fs->orphans, or alone [orphan_lock] */
+	inr_t ino;			/* [orphan_lock] */
+	inr_t next;			/* what its dtime says on disk [orphan_lock] */
+	struct ext_inode_info *info;	/* whose it is; NULL: the inode left memory [orphan_lock] */
 };
 
 struct ext_inode_info {
@@ -151,7 +163,7 @@ struct ext_inode_info {
 	lblk_t dir_find_hint;		/* where the last name was found; any value is right */
 	lblk_t dir_room_hint;		/* blocks before it have no room [inode lock] */
 
-	struct list orphan_link;	/* [orphan_lock] */
+	struct orphan orphan;
 	struct journal_inode ordered;	/* the journal's */
 	/* For datalog.c: [inode lock; the first two may be read without] */
 	_Atomic bool has_new;		/* it got blocks since it was read, ... */

@@ -24,7 +24,7 @@ struct inode *ext_alloc_inode(struct super *sb)
 	inode_init(&info->vfs, sb);
 	rwlock_init(&info->tree_lock, RANK_TREE, "tree");
 	mutex_init(&info->run_lock, RANK_LEAF, "runs");
-	list_init(&info->orphan_link);
+	list_init(&info->orphan.link);
 	journal_inode_init(&info->ordered);
 	balloc_init_window(info);
 	return &info->vfs;
@@ -34,7 +34,7 @@ void ext_free_inode(struct inode *inode)
 {
 	struct ext_inode_info *info = info_of(inode);
 
-	must(list_empty(&info->orphan_link));
+	must(list_empty(&info->orphan.link));
 	mutex_done(&info->run_lock);
 	rwlock_done(&info->tree_lock);
 	inode_done(inode);
@@ -138,7 +138,7 @@ static void give_fields(struct inode *inode, struct inode_fields *f)
 	memcpy(f->block, info->block, sizeof(f->block));
 }
 
-/* Decoded and checked. -ESTALE when it is not in use. */
+/* Decoded and checked. -ESTALE while orphans are cleaned up: it is not in use. */
 static int read_fields(struct inode *inode, struct inode_fields *f)
 {
 	struct ext *fs = ext_of(inode);
@@ -156,8 +156,9 @@ static int read_fields(struct inode *inode, struct inode_fields *f)
 	err = inode_check(&fs->geo, inode->ino, f, why, sizeof(why));
 	if (err == -EUCLEAN)
 		err = ext_error(fs, inode->ino, buffer_block(b), "%s", why);
-	else if (!err && f->links == 0 && !fs->is_recovering)
-		err = -ESTALE;	/* deleted; only an orphan's clean-up may look at it */
+	else if ((err == -ESTALE || (!err && f->links == 0)) && !fs->is_recovering)
+		/* Only an orphan's clean-up may look at it; names keep their inodes. */
+		err = ext_error(fs, inode->ino, buffer_block(b), "it is deleted, but something leads to it");
 	buffer_put(b);
 	return err;
 }
@@ -170,7 +171,7 @@ int ext_read_inode(struct inode *inode)
 	int err;
 
 	if (!inode_nr_is_user(&fs->geo, inode->ino))
-		return -ESTALE;
+		return ext_error(fs, inode->ino, 0, "a name leads to it, and it can be no file");
 	err = read_fields(inode, &f);
 	if (err)
 		return err;
@@ -273,12 +274,11 @@ int ext_inode_write(struct handle *h, struct inode *inode)
 	return write_fields(h, inode, false);
 }
 
-int ext_inode_set_dtime(struct handle *h, struct inode *inode, uint32_t dtime)
+int ext_inode_set_dtime(struct handle *h, struct ext *fs, inr_t ino, struct ext_inode_info *info, uint32_t dtime)
 {
-	struct ext *fs = ext_of(inode);
 	struct buffer *b;
 	unsigned offset;
-	int err = table_block(fs, inode->ino, &b, &offset);
+	int err = table_block(fs, ino, &b, &offset);
 
 	if (err)
 		return err;
@@ -286,7 +286,8 @@ int ext_inode_set_dtime(struct handle *h, struct inode *inode, uint32_t dtime)
 	if (!err) {
 		struct ext_inode *on_disk = (struct ext_inode *)((uint8_t *)buffer_data(b) + offset);
 
-		info_of(inode)->dtime = dtime;
+		if (info)
+			info->dtime = dtime;
 		on_disk->dtime = le32_make(dtime);
 		meta_end(h, b);
 	}

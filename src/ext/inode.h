@@ -5,7 +5,7 @@
  * Ownership   ext_inode_new() returns a referenced inode, not live yet.
  * Locking     Writing: the inode lock exclusively, or nobody else knows the inode. The table
  *             block's buffer lock inside.
- * Errors      -EUCLEAN (told), -ESTALE not in use, -EIO, -ENOMEM, -ENOSPC.
+ * Errors      -EUCLEAN (told; also of one that is not in use), -ESTALE (the same while orphans are cleaned up), -EIO, -ENOMEM, -ENOSPC.
  */
 #ifndef EXT_INODE_H
 #define EXT_INODE_H
@@ -15,7 +15,8 @@
 /* Encodes the inode into its table block. A handle with CREDITS_INODE. */
 int ext_inode_write(struct handle *h, struct inode *inode) must_check;
 /* Changes only dtime, in memory and on disk: for the orphan list, which links inodes it has no lock of. */
-int ext_inode_set_dtime(struct handle *h, struct inode *inode, uint32_t dtime) must_check;
+int ext_inode_set_dtime(struct handle *h, struct ext *fs, inr_t ino, struct ext_inode_info *info,
+			uint32_t dtime) must_check;
 /* Whether block[] is a tree of block numbers. */
 bool ext_inode_has_tree(const struct inode *inode);
 /*

@@ -44,11 +44,8 @@ static void committed(void *arg, tid_t tid)
 
 static void aborted(void *arg, int err, const char *why)
 {
-	struct ext *fs = arg;
-
 	(void)err;
-	(void)why;
-	fs->sb.is_read_only = true;
+	ext_error_aborted(arg, why);
 }
 
 static const struct journal_ops ops = {

@@ -17,6 +17,12 @@
 int orphan_add(struct handle *h, struct inode *inode) must_check;
 /* No-op when it is not. Leaves dtime 0. */
 int orphan_del(struct handle *h, struct inode *inode) must_check;
+/* It is the first one on disk: it is in memory too from here on. -EUCLEAN when it was before. */
+int orphan_adopt(struct ext *fs, struct inode *inode) must_check;
+/* The inode leaves memory: if it is on the list still, its place stays. */
+void orphan_leave(struct ext *fs, struct inode *inode);
+/* The mount ends, or the list is given up. */
+void orphan_done(struct ext *fs);
 /* For the clean-up at mount (evict.h): the first one on disk, and changing that. */
 inr_t orphan_head(const struct ext *fs);
 int orphan_set_head(struct handle *h, struct ext *fs, inr_t ino) must_check;

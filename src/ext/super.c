@@ -29,6 +29,7 @@
 #include "log.h"
 #include "mapping.h"
 #include "namei.h"
+#include "orphan.h"
 #include "sync.h"
 
 /* What a mount in progress carries. */
@@ -207,6 +208,11 @@ static int open_journal(struct mounting *m)
 	if (ignores_journal(m))
 		return 0;
 	err = log_open(m->fs, &m->journal, m->why, m->why_size);
+	if (!err && journal_recorded_error(m->journal)) {
+		log_warning("%s: the journal gave up when it was last used (%s); run fsck", disk_name(m->disk),
+			    strerror(journal_recorded_error(m->journal)));
+		m->fs->mount_state |= EXT_ERROR_FS;
+	}
 	if (err || m->fs->config.is_read_only || !journal_needs_recovery(m->journal))
 		return err;
 	if (!super_has_incompat(&m->super, EXT_INCOMPAT_RECOVER))
@@ -272,6 +278,7 @@ static void init_state(struct ext *fs)
 {
 	mutex_init(&fs->orphan_lock, RANK_ORPHAN, "orphan list");
 	mutex_init(&fs->state_lock, RANK_LEAF, "mount state");
+	ext_error_init(fs);
 	list_init(&fs->orphans);
 	balloc_init(fs);
 	fs->iops = &ext_inode_ops;
@@ -282,6 +289,7 @@ static void init_state(struct ext *fs)
 
 static void done_state(struct ext *fs)
 {
+	orphan_done(fs);
 	balloc_done(fs);
 	mutex_done(&fs->state_lock);
 	mutex_done(&fs->orphan_lock);
@@ -304,27 +312,6 @@ static int read_root(struct mounting *m)
 
 /* ---- what the superblock on disk says of us ---- */
 
-static void record_errors(struct ext *fs, struct ext_super *super, uint32_t now)
-{
-	mutex_lock(&fs->state_lock);
-	if (fs->error_count) {
-		if (le32_get(super->error_count) == 0) {
-			super->first_error_time = le32_make(now);
-			super->first_error_ino = le32_make(fs->first_error_ino);
-			super->first_error_block = le64_make(fs->first_error_block);
-			memcpy(super->first_error_func, "extant", sizeof("extant"));
-		}
-		super->last_error_time = le32_make(now);
-		super->last_error_ino = le32_make(fs->last_error_ino);
-		super->last_error_block = le64_make(fs->last_error_block);
-		memcpy(super->last_error_func, "extant", sizeof("extant"));
-		le32_add(&super->error_count, fs->error_count);
-		fs->mount_state |= EXT_ERROR_FS;
-		fs->error_count = 0;
-	}
-	mutex_unlock(&fs->state_lock);
-}
-
 static bool super_has_journal(const struct ext_super *super)
 {
 	return super_has_compat(super, EXT_COMPAT_HAS_JOURNAL);
@@ -336,7 +323,9 @@ static void set_super_state(struct ext *fs, struct ext_super *super, enum super_
 {
 	uint32_t now = (uint32_t)clock_wall(fs->sb.clock).tv_sec;
 
-	record_errors(fs, super, now);
+	ext_error_record(fs, super, now);
+	/* Also an error that the log, or what it was replayed over, knew of. */
+	super->state = le16_make(le16_get(super->state) | (fs->mount_state & EXT_ERROR_FS));
 	super->wtime = le32_make(now);
 	super->free_blocks_count = le32_make((uint32_t)fs->free_blocks);
 	super->free_inodes_count = le32_make((uint32_t)fs->free_inodes);
@@ -397,6 +386,7 @@ static int go_read_write(struct mounting *m)
 	fs->is_recovering = true;
 	err = orphan_cleanup(fs);
 	fs->is_recovering = false;
+	ext_error_start(fs);
 	return err == -EUCLEAN || !err ? 0 : refuse(m, err, "cannot clean up the orphan list");
 }
 
@@ -452,6 +442,7 @@ static int ext_put_super(struct super *sb)
 	inode_put(sb->root);
 	sb->root = NULL;
 	super_drop_inodes(sb);
+	ext_error_stop(fs);
 	if (!fs->config.is_read_only) {
 		err = ext_sync(sb, true);
 		err = first_error(err, log_stop(fs));
@@ -480,6 +471,8 @@ static int climb(struct mounting *m)
 	struct ext *fs = m->fs;
 	int err = recover_if_needed(m);
 
+	/* What the log made of the state counts, and an error that it had not heard of as well. */
+	fs->mount_state = le16_get(m->super.state) | (fs->mount_state & EXT_ERROR_FS);
 	if (!err)
 		err = open_buffers(m);
 	if (!err)
@@ -524,6 +517,7 @@ int ext_mount(const struct ext_mount_config *config, const struct super_config *
 	if (err) {
 		inode_put(fs->sb.root);
 		super_drop_inodes(&fs->sb);
+		ext_error_stop(fs);
 		ignore(log_stop(fs), "the mount failed already");
 		teardown(fs);
 		return err;

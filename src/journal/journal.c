@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/crc.h"
@@ -184,6 +185,11 @@ bool journal_needs_recovery(const struct journal *j)
 	return be32_get(j->super.start) != 0;
 }
 
+int journal_recorded_error(const struct journal *j)
+{
+	return abs((int32_t)be32_get(j->super.error));
+}
+
 /* ---- start ---- */
 
 static uint32_t choose_tx_max(const struct journal *j)
@@ -254,6 +260,15 @@ static int write_all_home(struct journal *j)
 	return err;
 }
 
+/* The next mounter and e2fsck shall know, even if replaying the log undoes what the superblock says. */
+static void record_abort(struct journal *j)
+{
+	uint32_t start = be32_get(j->super.start);
+
+	j->super.error = be32_make((uint32_t)j->abort_error);
+	ignore(log_write_super(j, start, be32_get(j->super.sequence), BIO_FUA), "the disk failed before");
+}
+
 static void drop_checkpoints(struct journal *j, struct transaction *tx)
 {
 	while (!list_empty(&tx->checkpoints))
@@ -312,6 +327,8 @@ int journal_destroy(struct journal *j)
 		err = journal_error(j);
 		if (!err)
 			err = write_all_home(j);
+		else
+			record_abort(j);
 	}
 	drop_all(j);
 	destroy(j);
