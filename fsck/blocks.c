@@ -118,7 +118,7 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 		return refuse_pointer(b, pointer, level, lblk, IND_IN_METADATA);
 	if (!dir_place_is_possible(b, level, lblk))
 		return refuse_pointer(b, pointer, level, lblk, DIR_TOO_BIG);
-	if (!b->is_dir && !b->is_reg && level == 0 && lblk > 0)
+	if (!b->is_dir && !b->is_reg && lblk > 0)
 		return refuse_pointer(b, pointer, level, lblk, SYMLINK_TOO_BIG);
 
 	b->nr_blocks++;

@@ -50,23 +50,40 @@ static void use_copy(struct fsck *f, group_t g, const struct ext_group_desc *cop
 	f->desc_dirty = true;
 }
 
-/* A descriptor that failed its gate: the first copy that passes takes its place. */
+/* The first copy of the descriptor of group g that passes the gate and names other places. */
+static bool find_good_copy(struct fsck *f, group_t g, struct ext_group_desc *ret, fsblk_t *ret_block)
+{
+	char why[WHY_BYTES];
+	group_t c;
+
+	for (c = 1; c < f->geo.groups_count; c++)
+		if (read_copy(f, c, g, ret, ret_block) && places_differ(ret, &f->desc[g]) &&
+		    !group_desc_check(&f->geo, g, ret, why, sizeof(why)))
+			return true;
+	return false;
+}
+
 static void replace_impossible(struct fsck *f, group_t g, const char *why)
 {
 	struct ext_group_desc copy;
-	char copy_why[WHY_BYTES];
 	fsblk_t block;
-	group_t c;
 
-	for (c = 1; c < f->geo.groups_count; c++) {
-		if (!read_copy(f, c, g, &copy, &block) || !places_differ(&copy, &f->desc[g]) ||
-		    group_desc_check(&f->geo, g, &copy, copy_why, sizeof(copy_why)))
-			continue;
-		if (problem(f, DESC_FROM_BACKUP,
-			    (struct where){.group = g, .block = block, .str = why}))
-			use_copy(f, g, &copy);
-		return;
-	}
+	if (find_good_copy(f, g, &copy, &block) &&
+	    problem(f, DESC_FROM_BACKUP, (struct where){.group = g, .block = block, .str = why}))
+		use_copy(f, g, &copy);
+}
+
+group_t descs_count_lost(struct fsck *f)
+{
+	struct ext_group_desc copy;
+	char why[WHY_BYTES];
+	fsblk_t block;
+	group_t g, nr = 0;
+
+	for (g = 0; g < f->geo.groups_count; g++)
+		nr += group_desc_check(&f->geo, g, &f->desc[g], why, sizeof(why)) &&
+		      !find_good_copy(f, g, &copy, &block);
+	return nr;
 }
 
 /* ---- possible, but not what a copy says ---- */

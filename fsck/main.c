@@ -263,9 +263,10 @@ static int status_of(const struct fsck *f)
 /* The whole check; every way out but this function's end is a fsck_stop(). */
 static void check(struct fsck *f)
 {
+	open_undo(f);
 	super_find(f);
 	descs_read(f);
-	open_undo(f);
+	super_weigh(f);
 	recovery_run(f);
 	if (f->opt.journal_only)
 		return;

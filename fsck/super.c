@@ -69,6 +69,7 @@ static bool take_copy(struct fsck *f, fsblk_t block, unsigned block_size, char *
 	if (read_super_at(f, block * block_size, &super, &geo, why) || geo.block_size != block_size)
 		return false;
 	f->super = super;
+	f->super.block_group_nr = le16_make(0);
 	f->geo = geo;
 	f->used_backup = true;
 	return true;
@@ -95,6 +96,7 @@ static bool take_scanned(struct fsck *f, const uint8_t *bytes, uint64_t offset)
 	    super_location(&geo, g) != offset)
 		return false;
 	f->super = super;
+	f->super.block_group_nr = le16_make(0);
 	f->geo = geo;
 	f->used_backup = true;
 	return true;
@@ -191,18 +193,63 @@ static void find_primary_or_copy(struct fsck *f)
 			  "there is no other superblock to go on with");
 }
 
+static void use_found(struct fsck *f)
+{
+	store_set_block_size(&f->store, f->geo.block_size);
+	if (f->used_backup) {
+		f->super_dirty = true;
+		f->backups_dirty = true;
+	}
+}
+
 void super_find(struct fsck *f)
 {
 	if (f->opt.backup_block)
 		find_given(f);
 	else
 		find_primary_or_copy(f);
-	store_set_block_size(&f->store, f->geo.block_size);
-	if (f->used_backup) {
-		f->super.block_group_nr = le16_make(0);
-		f->super_dirty = true;
-		f->backups_dirty = true;
+	use_found(f);
+}
+
+/*
+ * A superblock can pass its gate and still be wrong in a field that says where descriptors lie. Where its
+ * descriptors are impossible, without a copy that is not, and those of another superblock are not, that one
+ * is the better one.
+ */
+void super_weigh(struct fsck *f)
+{
+	struct ext_super super = f->super;
+	struct geometry geo = f->geo;
+	group_t lost = f->used_backup ? 0 : descs_count_lost(f);
+	bool is_better = false;
+	fsblk_t block;
+
+	if (!lost)
+		return;
+	store_set_block_size(&f->store, EXT_BLOCK_SIZE_MIN);
+	if (!find_copy(f, &block)) {
+		store_set_block_size(&f->store, f->geo.block_size);
+		return;
 	}
+	descs_forget(f);
+	store_set_block_size(&f->store, f->geo.block_size);
+	descs_read(f);
+	if (descs_count_lost(f) < lost) {
+		struct where w = {.block = block, .str = "its group descriptors are impossible"};
+
+		problem(f, SUPER_UNUSABLE, w);
+		/* With -n nothing is decided; what is told is told of the better one. */
+		is_better = problem(f, SUPER_FROM_BACKUP, w) || f->opt.mode == MODE_NO;
+	}
+	if (!is_better) {
+		f->super = super;
+		f->geo = geo;
+		f->used_backup = false;
+		descs_forget(f);
+		store_set_block_size(&f->store, f->geo.block_size);
+		descs_read(f);
+	}
+	use_found(f);
 }
 
 /* ---- fields ---- */

@@ -13,6 +13,8 @@
 
 /* Opens and reads the superblock, by -b, or the primary, or a copy. Does not come back without one. */
 void super_find(struct fsck *f);
+/* The descriptors were read (descs.h): goes over to a copy of the superblock if they speak for it. */
+void super_weigh(struct fsck *f);
 /* Fields of the superblock that a full check judges, and the descriptors (descs.h). */
 void super_check_fields(struct fsck *f);
 /* True if a copy of the superblock tells another file system: reason for a full check. */
