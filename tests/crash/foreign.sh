@@ -60,6 +60,51 @@ kernel_journal()
 	grep -q '^\./d58/a f' "$WORK/tree.ours"
 }
 
+# What a process does to files of its own until it is stopped.
+busy_worker()
+{
+	local n=0 dir=$MNT/w$1
+	mkdir "$dir"
+	while :; do
+		n=$((n + 1))
+		seq "$n" $((n * 37 % 9000)) >"$dir/new"
+		[ $((n % 5)) != 0 ] || sync "$dir/new"
+		mv "$dir/new" "$dir/f$((n % 50))"
+		seq "$n" >>"$dir/log"
+		printf 'overwritten %d' "$n" | dd of="$dir/log" bs=1 seek=$((n * 13 % 4000)) conv=notrunc status=none
+		[ $((n % 9)) != 0 ] || truncate -s $((n * 7)) "$dir/log"
+		[ $((n % 4)) != 0 ] || rm -f "$dir/f$((n * 3 % 50))"
+	done 2>/dev/null
+}
+
+# The same of four processes at work. They are halted while the copy is made, so that it is of one moment.
+kernel_busy()
+{
+	local i workers=()
+	is_root || { echo "needs root"; exit 77; }
+	make_image "$WORK/busy.img" mke2fs -t ext3 -J size=4 64M
+	mount -t "$1" -o "loop${2:+,$2}" "$WORK/busy.img" "$MNT"
+	export -f busy_worker
+	export MNT
+	for i in 1 2 3 4; do
+		setsid bash -c "busy_worker $i" &
+		workers+=($!)
+	done
+	sleep 2.3
+	for i in "${workers[@]}"; do kill -STOP -- "-$i"; done
+	cp --sparse=always "$WORK/busy.img" "$IMG"
+	for i in "${workers[@]}"; do kill -KILL -- "-$i"; done
+	wait "${workers[@]}" || true
+	umount "$MNT"
+	dumpe2fs -h "$IMG" 2>/dev/null | grep needs_recovery
+	recovered_alike "$IMG"
+	grep -q '^\./w3/log f' "$WORK/tree.ours"
+}
+
+for options in ext3: ext3:data=journal ext4:journal_checksum ext4:journal_checksum,data=journal \
+	ext4:journal_async_commit,data=writeback; do
+	try "the kernel's journal under load, ${options#*:}" kernel_busy "${options%%:*}" "${options#*:}"
+done
 try "the kernel's ext3 journal, data=ordered" kernel_journal ext3 ""
 try "the kernel's ext3 journal, data=journal" kernel_journal ext3 data=journal
 try "the kernel's ext3 journal, data=writeback" kernel_journal ext3 data=writeback

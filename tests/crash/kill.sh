@@ -4,7 +4,7 @@
 # kernel: the three trees are the same, e2fsck -fn has nothing to say, and each file of which an
 # fsync returned before the kill is there with its content.
 #
-#	kill.sh [N]
+#	[OPTIONS=data=journal] kill.sh [N]
 . "$(dirname "$0")/../mount/lib.sh"
 need_fuse
 need_root "the kernel's mount of a loop device"
@@ -52,7 +52,7 @@ leave_dirty_image()
 	local p pid workers=()
 	rm -f "$WORK"/synced.*
 	make_image "$WORK/dirty.img" mkfs.extant -t ext3 -J size=4 300M
-	mount_as extant "$WORK/dirty.img" "$MNT"
+	mount_as extant "$WORK/dirty.img" "$MNT" "${OPTIONS:-}"
 	export MNT WORK
 	for p in 1 2 3 4; do
 		setsid bash -c "worker $p" &
