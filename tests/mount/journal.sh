@@ -143,7 +143,7 @@ try "an fsync of a small append costs one flush" counts_flushes
 
 shares_commits()
 {
-	local before after jobs=() i
+	local before after
 	make_image "$IMG" mkfs.extant -t ext3 -b 4096 64M
 	mount_as extant "$IMG" "$MNT"
 	before=$(counter journal.commits)
