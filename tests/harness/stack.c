@@ -50,6 +50,7 @@ static int mount_ext(const struct stack_config *config, struct stack *s)
 		.resuid = (uid_t)-1,
 		.resgid = (gid_t)-1,
 		.seed = config->seed | 1,
+		.data_mode = config->data_mode,
 	};
 	struct super_config super_config = {
 		.disk = s->disk,

@@ -15,6 +15,7 @@ struct stack_config {
 	unsigned block_bytes;		/* of the image */
 	bool is_threaded;
 	bool is_read_only;
+	enum ext_data_mode data_mode;	/* 0: ordered */
 	uint64_t cache_bytes;		/* 0: the least there is */
 	uint32_t unused_inodes_max;	/* 0: the default */
 	uint32_t dentries_max;
