@@ -316,6 +316,7 @@ bool lab_judge(struct lab *lab, const struct lab_judging *j)
 	uint64_t content = lab->flat->hash;
 	bool is_new = seen_add(lab->config.distinct, content), is_good = true;
 
+	lab->reader.may_be_marked = j->run->may_fail;
 	lab->counts.states++;
 	lab->counts.distinct += is_new;
 	if (seen_add(lab->seen, blend(blend(content, expectation_hash(lab, j)), 0x726177)))

@@ -45,6 +45,7 @@ struct reader {
 	struct rentry *entries;		/* by directory and name */
 	size_t nr_entries, entries_max;
 	uint32_t free_blocks, free_inodes;
+	bool may_be_marked;		/* as having errors: the disk failed */
 	bool may_lag;			/* the superblock's totals need not be right (e2fsck -p leaves them) */
 	char why[200];
 };

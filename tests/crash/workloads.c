@@ -38,6 +38,7 @@ static const char *const universe[] = {
 	"write foo 2500 900",
 	"write foo 6000 100",
 	"write foo 1000 100",
+	"write foo 4000 300",
 	"write A/foo 0 20000",
 	"truncate foo 700",
 	"truncate foo 0",
