@@ -31,6 +31,7 @@ struct ext_mount_config {
 	bool has_bsd_groups, has_minix_df;
 	bool may_replay_read_only;	/* the disk keeps writes to itself (cowdisk): replay even if read-only */
 	enum ext_data_mode data_mode;	/* -o data=; default: as the superblock says, else ordered */
+	bool has_discard;		/* -o discard: freed blocks are discarded when that is durable */
 	bool has_dax;			/* -o dax: file data past the cache; the disk has direct access */
 	bool no_barrier;		/* -o nobarrier: the disk has no volatile cache */
 	bool no_journal_checksum;

@@ -66,6 +66,8 @@ static const struct option_row rows[] = {
 
 	{.key = "driver", .kind = OPTION_CHOICE, .offset = AT(driver), .choices = "file|uring|mmap|sim",
 	 .help = "what carries out the I/O (file); sim: as slow as a real disk, for experiments"},
+	FLAG("discard", has_discard, 1, "freed blocks are given back to the image's host: holes in the file"),
+	FLAG("nodiscard", has_discard, 0, "they are not (default)"),
 	FLAG("dax", has_dax, 1, "with driver=mmap: file data is copied from and to the mapped image, not cached"),
 	FLAG("direct", is_direct, 1, "with driver=file or uring: past the host's page cache (O_DIRECT)"),
 	FLAG("sqpoll", has_sqpoll, 1, "with driver=uring: a kernel thread looks for requests, instead of calls"),
@@ -112,7 +114,6 @@ static const struct option_row rows[] = {
 	TAKEN("lazytime"),
 	TAKEN("nolazytime"),
 	TAKEN("nocheck"),
-	TAKEN("nodiscard"),
 	TAKEN("noquota"),
 	TAKEN("loop"),
 
@@ -142,7 +143,6 @@ static const char *const true_already[] = {"check=none", "journal_async_commit"}
 
 /* Known words that would promise what is not there: refused with the reason rather than as unknown. */
 static const struct { const char *key, *why; } refused[] = {
-	{"discard", "freed blocks are not given back to the image's host yet"},
 	{"remount", "a mount cannot change its options; unmount first"},
 	{"usrquota", "quotas are not kept"},
 	{"grpquota", "quotas are not kept"},

@@ -39,6 +39,7 @@ struct mount_options {
 	/* the disks */
 	int driver;			/* enum driver_choice */
 	int sim_profile, sim_mode;	/* places in SIM_PROFILE_NAMES, SIM_MODE_NAMES */
+	bool has_discard;		/* freed blocks become holes */
 	bool has_dax;			/* file data between caller and mapping */
 	bool is_direct;			/* past the host's page cache */
 	bool has_sqpoll;		/* a kernel thread looks for what the uring driver submits */

@@ -21,6 +21,7 @@
 #include "base/bitmap.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "discard.h"
 #include "error.h"
 #include "group.h"
 
@@ -259,25 +260,43 @@ static void release_run(struct ext *fs, struct freed_run *run)
 {
 	struct ext_group *group = &fs->groups[run->group];
 
-	group->nr_freed -= (uint32_t)bitmap_count_set(group->freed, run->bit, run->bit + run->count);
-	bitmap_clear_range(group->freed, run->bit, run->count);
+	/* On a damaged disk two runs may overlap, and all bits be clear before the last run is gone. */
+	if (group->freed) {
+		group->nr_freed -= (uint32_t)bitmap_count_set(group->freed, run->bit, run->bit + run->count);
+		bitmap_clear_range(group->freed, run->bit, run->count);
+	}
 	if (group->nr_freed == 0) {
 		mem_free(group->freed);
 		group->freed = NULL;
 	}
 	fs->nr_freed -= run->count;
-	list_del(&run->link);
 	mem_free(run);
+}
+
+/* The oldest run, off the list, if transaction tid or one before it freed it; else NULL. */
+static struct freed_run *take_run(struct ext *fs, tid_t tid) needs(fs->freed_lock)
+{
+	struct freed_run *run;
+
+	if (list_empty(&fs->freed))
+		return NULL;
+	run = list_first(&fs->freed, struct freed_run, link);
+	if (!tid_geq(tid, run->tid))
+		return NULL;
+	list_del(&run->link);
+	return run;
 }
 
 void balloc_release_freed(struct ext *fs, tid_t tid)
 {
-	mutex_lock(&fs->freed_lock);
-	while (!list_empty(&fs->freed)) {
-		struct freed_run *run = list_first(&fs->freed, struct freed_run, link);
+	struct freed_run *run;
 
-		if (!tid_geq(tid, run->tid))
-			break;
+	mutex_lock(&fs->freed_lock);
+	while ((run = take_run(fs, tid))) {
+		/* Its bits stay set meanwhile: nobody is given what is being discarded. */
+		mutex_unlock(&fs->freed_lock);
+		discard_blocks(fs, group_first_block(&fs->geo, run->group) + run->bit, run->count);
+		mutex_lock(&fs->freed_lock);
 		release_run(fs, run);
 	}
 	mutex_unlock(&fs->freed_lock);
@@ -286,8 +305,12 @@ void balloc_release_freed(struct ext *fs, tid_t tid)
 void balloc_release_all_freed(struct ext *fs)
 {
 	mutex_lock(&fs->freed_lock);
-	while (!list_empty(&fs->freed))
-		release_run(fs, list_first(&fs->freed, struct freed_run, link));
+	while (!list_empty(&fs->freed)) {
+		struct freed_run *run = list_first(&fs->freed, struct freed_run, link);
+
+		list_del(&run->link);
+		release_run(fs, run);
+	}
 	mutex_unlock(&fs->freed_lock);
 }
 
@@ -411,6 +434,9 @@ static int free_in_group(struct handle *h, struct ext *fs, inr_t ino, group_t g,
 	if (err)
 		return err;
 	err = hold_freed(h, fs, g, block_in_group(&fs->geo, first), count);
+	/* Without a journal nothing tells when it is durable: as the kernel does, before they can be given away. */
+	if (!err && !h->journal)
+		discard_blocks(fs, first, count);
 	if (!err)
 		err = meta_begin(h, bitmap);
 	if (err)

@@ -105,6 +105,8 @@ struct ext {
 	bool is_recovering;		/* mounting: inodes without links may be read [mount only] */
 	_Atomic uint32_t next_dir_group;	/* where the next top-level directory looks first */
 
+	_Atomic bool lacks_discard;	/* the disk could not */
+
 	struct mutex orphan_lock;	/* RANK_ORPHAN: the list on disk and this one */
 	struct list orphans;		/* newest first, as on disk */
 

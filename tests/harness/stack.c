@@ -5,10 +5,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "drivers/filedisk.h"
+#include "drivers/mmapdisk.h"
+#include "drivers/simdisk.h"
+#include "drivers/uringdisk.h"
+#include <check.h>
 
 #define VIRTUAL_START 1700000000
 #define THREADED_WORKERS 2
@@ -16,15 +21,96 @@
 const struct cred stack_root = {.uid = 0, .gid = 0, .has_fsetid = true, .may_use_reserved = true};
 const struct cred stack_user = {.uid = 1000, .gid = 1000};
 
+static enum stack_driver driver_of(const struct stack_config *config)
+{
+	static const char *const names[] = {"any", "file", "uring", "mmap", "dax", "sim"};
+	const char *wanted = getenv("EXTANT_TEST_DRIVER");
+
+	if (config->driver != STACK_ANY)
+		return config->driver;
+	for (size_t i = 1; wanted && i < array_size(names); i++)
+		if (strcmp(names[i], wanted) == 0)
+			return (enum stack_driver)i;
+	if (wanted && wanted[0])
+		ck_abort_msg("EXTANT_TEST_DRIVER is none of %s", STACK_DRIVER_NAMES);
+	return STACK_FILE;
+}
+
+static int open_file(const struct stack_config *config, int fd, const struct disk_config *disk, struct stack *s)
+{
+	struct filedisk_config file = {.is_read_only = config->is_read_only};
+
+	return filedisk_open_fd(fd, &file, disk, &s->disk, s->why, sizeof(s->why));
+}
+
+static int open_uring(const struct stack_config *config, int fd, const struct disk_config *disk, struct stack *s)
+{
+	struct uringdisk_config uring = {.is_read_only = config->is_read_only};
+
+	return uringdisk_open_fd(fd, &uring, disk, NULL, &s->disk, s->why, sizeof(s->why));
+}
+
+static int open_mmap(const struct stack_config *config, int fd, const struct disk_config *disk, struct stack *s)
+{
+	struct mmapdisk_config mapped = {.is_read_only = config->is_read_only};
+
+	return mmapdisk_open_fd(fd, &mapped, disk, &s->disk, s->why, sizeof(s->why));
+}
+
+/*
+ * A fast disk with rings. In virtual time whoever submits runs it; on a clock of its own, so that an
+ * operation takes none of the file system's time, whatever it has to read.
+ */
+static int open_sim(const struct stack_config *config, int fd, const struct disk_config *disk, struct stack *s)
+{
+	struct sim_config sim = {
+		.profile = sim_profile_find("nvme"),
+		.mode = SIM_RING_IRQ,
+		.drive = config->is_threaded ? SIM_REAL : SIM_INLINE,
+		.owns_media = true,
+	};
+	struct disk_config own = *disk;
+	struct disk *media;
+	int err = open_file(config, fd, disk, s);
+
+	if (err)
+		return err;
+	media = s->disk;
+	if (!config->is_threaded)
+		s->disk_clock = own.clock = clock_create_virtual((struct timespec){.tv_sec = VIRTUAL_START});
+	err = !own.clock ? -ENOMEM : simdisk_open(media, &sim, &own, &s->disk, NULL, s->why, sizeof(s->why));
+	if (err) {
+		disk_close(media);
+		s->disk = NULL;
+	}
+	return err;
+}
+
 static int open_disk(const struct stack_config *config, int image_fd, struct stack *s)
 {
-	struct filedisk_config file_config = {.is_read_only = config->is_read_only};
-	struct disk_config disk_config = {.name = "image", .is_inline = !config->is_threaded, .clock = s->clock};
+	struct disk_config disk = {
+		.name = "image",
+		.is_inline = !config->is_threaded,
+		.clock = s->clock,
+		.elevator = config->elevator,
+	};
 	int fd = dup(image_fd);
 
 	if (fd < 0)
 		return -errno;
-	return filedisk_open_fd(fd, &file_config, &disk_config, &s->disk, s->why, sizeof(s->why));
+	switch (driver_of(config)) {
+	case STACK_URING:
+		return open_uring(config, fd, &disk, s);
+	case STACK_MMAP:
+	case STACK_DAX:
+		return open_mmap(config, fd, &disk, s);
+	case STACK_SIM:
+		return open_sim(config, fd, &disk, s);
+	case STACK_ANY:
+	case STACK_FILE:
+		break;
+	}
+	return open_file(config, fd, &disk, s);
 }
 
 static int make_cache(const struct stack_config *config, struct stack *s)
@@ -49,6 +135,7 @@ static int mount_ext(const struct stack_config *config, struct stack *s)
 		.is_read_only = config->is_read_only,
 		.resuid = (uid_t)-1,
 		.resgid = (gid_t)-1,
+		.has_dax = driver_of(config) == STACK_DAX,
 		.seed = config->seed | 1,
 		.data_mode = config->data_mode,
 	};
@@ -69,11 +156,14 @@ static void unbuild(struct stack *s)
 	if (s->cache)
 		page_cache_destroy(s->cache);
 	disk_close(s->disk);
+	if (s->disk_clock)
+		clock_destroy(s->disk_clock);
 	if (s->work)
 		workqueue_destroy(s->work);
 	if (s->clock)
 		clock_destroy(s->clock);
 	s->cache = NULL;
+	s->disk_clock = NULL;
 	s->disk = NULL;
 	s->work = NULL;
 	s->clock = NULL;

@@ -2,7 +2,8 @@
  * harness/stack.h - the whole stack below the front end in one call.
  *
  * Purpose     Disk in memory, block layer, cache, file system, mounted. Inline: one thread, virtual
- *             time, the same on every run. Threaded: as the daemon does it.
+ *             time, the same on every run (but with io_uring, whose completions come when they
+ *             come). Threaded: as the daemon does it.
  * Ownership   The stack borrows the image's descriptor.
  * Locking     None of its own.
  */
@@ -11,7 +12,15 @@
 
 #include "ext/super.h"
 
+struct elevator_ops;
+
+/* What carries out the I/O; STACK_ANY: as EXTANT_TEST_DRIVER in the environment says, else a file. */
+enum stack_driver { STACK_ANY, STACK_FILE, STACK_URING, STACK_MMAP, STACK_DAX, STACK_SIM };
+#define STACK_DRIVER_NAMES "any|file|uring|mmap|dax|sim"
+
 struct stack_config {
+	enum stack_driver driver;
+	const struct elevator_ops *elevator;	/* NULL: first come, first served */
 	unsigned block_bytes;		/* of the image */
 	bool is_threaded;
 	bool is_read_only;
@@ -24,6 +33,7 @@ struct stack_config {
 
 struct stack {
 	struct clock *clock;
+	struct clock *disk_clock;	/* of a simulated disk in virtual time; NULL: it is the same */
 	struct workqueue *work;
 	struct disk *disk;
 	struct page_cache *cache;
