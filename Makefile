@@ -241,6 +241,9 @@ bench: deps
 
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+# mount(8) and umount(8) look for helpers here and nowhere else, whatever PREFIX is.
+HELPERDIR ?= /sbin
+HELPERS := $(DESTDIR)$(HELPERDIR)
 MANDIR  := $(DESTDIR)$(PREFIX)/share/man
 MAN1    := $(wildcard src/daemon/*.1)
 MAN8    := $(wildcard src/daemon/*.8 src/ctl/*.8 mkfs/*.8 fsck/*.8)
@@ -250,13 +253,17 @@ install: all
 	install -d $(BINDIR) $(SBINDIR)
 	install -m 755 $(BUILD)/bin/extant $(BINDIR)/extant
 	install -m 755 $(filter-out %/extant,$(BIN)) $(SBINDIR)
-	ln -sf ../bin/extant $(SBINDIR)/mount.extant
+	@mkdir -p $(HELPERS) 2>/dev/null; if [ -w $(HELPERS) ]; then \
+		ln -sf $(PREFIX)/bin/extant $(HELPERS)/mount.extant; \
+		ln -sf $(PREFIX)/sbin/extantctl $(HELPERS)/umount.fuse.extant; \
+	else echo "$(HELPERS) is not yours to write: without mount -t extant, and umount will not wait"; fi
 	$(if $(MAN1),install -d $(MANDIR)/man1 && install -m 644 $(MAN1) $(MANDIR)/man1)
 	$(if $(MAN8),install -d $(MANDIR)/man8 && install -m 644 $(MAN8) $(MANDIR)/man8)
 
 ## uninstall: remove what install put there
 uninstall:
-	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,mount.extant extantctl mkfs.extant fsck.extant)
+	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,extantctl mkfs.extant fsck.extant)
+	rm -f $(HELPERS)/mount.extant $(HELPERS)/umount.fuse.extant
 	rm -f $(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) $(addprefix $(MANDIR)/man8/,$(notdir $(MAN8)))
 
 ## clean: remove the build directory

@@ -20,4 +20,7 @@ int ctl_top(int argc, char **argv);
 int ctl_trace(int argc, char **argv);
 int ctl_umount(int argc, char **argv);
 
+/* As the program umount(8) looks for; exit statuses are umount's. */
+int ctl_umount_helper(int argc, char **argv);
+
 #endif

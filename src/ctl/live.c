@@ -183,13 +183,13 @@ int ctl_top(int argc, char **argv)
 
 /* ---- umount: and wait until the image is whole ---- */
 
-static int run_fusermount(const char *dir)
+static int run_fusermount(const char *dir, bool is_lazy)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
-		execlp("fusermount3", "fusermount3", "-u", dir, (char *)NULL);
+		execlp("fusermount3", "fusermount3", is_lazy ? "-uz" : "-u", "--", dir, (char *)NULL);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
@@ -197,35 +197,77 @@ static int run_fusermount(const char *dir)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-static int unmount(const char *dir)
+static int unmount(const char *dir, int flags)
 {
 	if (geteuid() != 0)
-		return run_fusermount(dir);
-	if (umount2(dir, 0) == 0)
+		return run_fusermount(dir, flags & MNT_DETACH);
+	if (umount2(dir, flags) == 0)
 		return 0;
 	fprintf(stderr, "extantctl: %s: %s\n", dir, strerror(errno));
 	return -1;
 }
 
-int ctl_umount(int argc, char **argv)
+/* Its daemon has been asked to tell when it is done; this is where we hear it. */
+static int unmount_and_wait(const char *dir, FILE *daemon)
 {
 	char line[64] = "";
+
+	if (unmount(dir, 0) != 0)
+		return CTL_FAILED;
+	if (fgets(line, sizeof(line), daemon) && strcmp(line, "clean\n") == 0)
+		return 0;
+	fprintf(stderr, "extantctl: %s: the daemon could not write everything; run fsck\n", dir);
+	return CTL_FAILED;
+}
+
+int ctl_umount(int argc, char **argv)
+{
 	FILE *daemon;
+	int status;
 
 	if (argc != 2)
 		return usage("umount DIR");
 	daemon = ask(argv[1], "wait", "");
 	if (!daemon)
 		return CTL_FAILED;
-	if (unmount(argv[1]) != 0) {
-		fclose(daemon);
-		return CTL_FAILED;
-	}
-	if (!fgets(line, sizeof(line), daemon) || strcmp(line, "clean\n") != 0) {
-		fprintf(stderr, "extantctl: %s: the daemon could not write everything; run fsck\n", argv[1]);
-		fclose(daemon);
-		return CTL_FAILED;
-	}
+	status = unmount_and_wait(argv[1], daemon);
 	fclose(daemon);
-	return 0;
+	return status;
+}
+
+#define UMOUNT_FAILED 32	/* umount(8)'s status */
+
+/*
+ * umount(8) calls us as umount.fuse.extant DIR [-flnrv] [-N NAMESPACE] [-t TYPE]. Who forces, or takes the
+ * mount out of the tree only, does not want to wait; and a mount whose daemon is dead has nobody to ask.
+ */
+int ctl_umount_helper(int argc, char **argv)
+{
+	const char *dir;
+	FILE *daemon;
+	int flags = 0, letter, status;
+
+	while ((letter = getopt(argc, argv, "flnrvN:t:")) != -1) {
+		switch (letter) {
+		case 'f':
+			flags |= MNT_FORCE;
+			break;
+		case 'l':
+			flags |= MNT_DETACH;
+			break;
+		case '?':
+			return CTL_USAGE;
+		}
+	}
+	if (optind + 1 != argc) {
+		fprintf(stderr, "usage: %s [-flnrv] DIR\n", argv[0]);
+		return CTL_USAGE;
+	}
+	dir = argv[optind];
+	daemon = flags ? NULL : ask(dir, "wait", "");
+	if (!daemon)
+		return unmount(dir, flags) ? UMOUNT_FAILED : 0;
+	status = unmount_and_wait(dir, daemon);
+	fclose(daemon);
+	return status ? UMOUNT_FAILED : 0;
 }

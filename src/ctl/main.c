@@ -30,10 +30,20 @@ static void print_help(FILE *to)
 	fprintf(to, "  --version\n  --help\n");
 }
 
+/* umount(8) runs /sbin/umount.fuse.extant for our mounts, which is a link to us. */
+static bool is_umount_helper(const char *self)
+{
+	const char *slash = strrchr(self, '/');
+
+	return strncmp(slash ? slash + 1 : self, "umount.", strlen("umount.")) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	if (is_umount_helper(argv[0]))
+		return ctl_umount_helper(argc, argv);
 	for (size_t i = 0; i < array_size(subcommands); i++)
 		if (strcmp(subcommands[i].name, name) == 0)
 			return subcommands[i].run(argc - 1, argv + 1);

@@ -91,6 +91,39 @@ recover_empties_the_log()
 	debugfs -R 'ls -p /' "$IMG" 2>/dev/null | grep -q kept
 }
 
+# As umount(8) calls it: by the name of the link that `make install` makes.
+umount_helper_waits()
+{
+	local helper=$WORK/umount.fuse.extant
+	ln -s "$(command -v extantctl)" "$helper"
+	mounted
+	head -c 20000000 /dev/urandom >"$MNT/file"
+	(cd "$MNT" && status=0 && { "$helper" "$MNT" || status=$?; } && [ "$status" = 32 ])
+	"$helper" "$MNT" -t fuse.extant
+	fsck_clean "$IMG"
+	flock -n "$IMG" true
+	# Nobody answers for this one any more; it is unmounted all the same.
+	mount_it "$IMG" "$MNT"
+	kill -9 "$(daemons_of "$IMG")"
+	wait_gone "$IMG" 10
+	"$helper" "$MNT"
+	must_fail mountpoint -q "$MNT"
+	"$helper" || [ $? = 2 ]
+}
+
+installed_names_are_those_that_mount_looks_for()
+{
+	local root=$WORK/root
+	make -s -C "$(dirname "$0")/../.." BUILD="$BUILD" DESTDIR="$root" DEPS= install
+	[ "$(readlink "$root/sbin/mount.extant")" = /usr/local/bin/extant ]
+	[ "$(readlink "$root/sbin/umount.fuse.extant")" = /usr/local/sbin/extantctl ]
+	[ -x "$root/usr/local/bin/extant" ]
+	[ -x "$root/usr/local/sbin/extantctl" ]
+	[ -f "$root/usr/local/share/man/man8/extant.8" ]
+	make -s -C "$(dirname "$0")/../.." BUILD="$BUILD" DESTDIR="$root" DEPS= uninstall
+	[ -z "$(find "$root" ! -type d)" ]
+}
+
 what_is_no_mount_is_named()
 {
 	must_fail extantctl stat "$WORK"
@@ -105,6 +138,8 @@ try "counters count" counters_count
 try "the scheduler changes under load, and nothing is lost" scheduler_changes_under_load
 try "extantctl sync makes durable" sync_makes_durable
 try "extantctl umount waits for the image" umount_waits
+try "the helper of umount waits too" umount_helper_waits
+try "make install makes the links" installed_names_are_those_that_mount_looks_for
 try "extantctl recover empties the log" recover_empties_the_log
 try "what is no mount is named" what_is_no_mount_is_named
 finish
