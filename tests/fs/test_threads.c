@@ -5,7 +5,8 @@
  * pages are written, reclaimed and synced. Afterwards the image passes e2fsck. Under tsan no race.
  * With blocks of 1 KiB the log has 4 MiB, and goes round all the time.
  *
- * THREADS_STEPS=N in the environment: so many steps of each thread (250000: a million operations).
+ * THREADS_ROUNDS=N in the environment: so many images one after the other (25: a million operations
+ * on each kind).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -198,18 +199,11 @@ static void step_shared(struct worker *w)
 	inode_put(dir2);
 }
 
-static uint64_t steps_wanted(void)
-{
-	const char *text = getenv("THREADS_STEPS");
-
-	return text ? strtoull(text, NULL, 10) : STEPS_EACH;
-}
-
 static void run_worker(void *arg)
 {
 	struct worker *w = arg;
 
-	for (uint64_t i = 0; i < steps_wanted(); i++)
+	for (int i = 0; i < STEPS_EACH; i++)
 		if (rand_one_in(&w->rand, 2))
 			step_shared(w);
 		else
@@ -240,25 +234,25 @@ static struct inode *make_dir(struct party *p, const char *text)
 	return inode;
 }
 
-static void start_worker(struct worker *w, struct party *p, int i)
+static void start_worker(struct worker *w, struct party *p, int i, uint64_t seed)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "own%d", i);
 	w->party = p;
 	w->dir = make_dir(p, text);
-	rand_init(&w->rand, test_seed() + (uint64_t)i);
-	model_create_guest(&w->model, &p->config, &p->stack, w->dir, test_seed() + 100 + (uint64_t)i);
+	rand_init(&w->rand, seed + (uint64_t)i);
+	model_create_guest(&w->model, &p->config, &p->stack, w->dir, seed + 100 + (uint64_t)i);
 }
 
-static void run_party(struct party *p)
+static void run_party(struct party *p, uint64_t seed)
 {
 	static struct worker workers[NR_THREADS];
 	struct thread *threads[NR_THREADS], *syncer;
 
 	p->shared = make_dir(p, "shared");
 	for (int i = 0; i < NR_THREADS; i++)
-		start_worker(&workers[i], p, i);
+		start_worker(&workers[i], p, i, seed);
 	syncer = thread_create("syncer", run_syncer, p);
 	for (int i = 0; i < NR_THREADS; i++)
 		threads[i] = thread_create("worker", run_worker, &workers[i]);
@@ -271,16 +265,23 @@ static void run_party(struct party *p)
 	inode_put(p->shared);
 }
 
-START_TEST(threads_leave_a_sound_image)
+static uint64_t rounds_wanted(void)
 {
-	unsigned block = 1024u << _i % 3;
+	const char *text = getenv("THREADS_ROUNDS");
+
+	return text ? strtoull(text, NULL, 10) : 1;
+}
+
+static void one_round(int kind, uint64_t seed)
+{
+	unsigned block = 1024u << kind % 3;
 	struct party party = {
 		.config = {
 			.recipe = {.size_bytes = (uint64_t)block << 16, .block_bytes = block, .inode_bytes = 256,
-				   .is_ext3 = true, .has_dir_index = true, .seed = test_seed()},
+				   .is_ext3 = true, .has_dir_index = true, .seed = seed},
 			.stack = {.block_bytes = block, .is_threaded = true, .unused_inodes_max = 20,
-				  .dentries_max = 30, .seed = test_seed(),
-				  .data_mode = _i / 3 ? EXT_DATA_JOURNAL : EXT_DATA_ORDERED},
+				  .dentries_max = 30, .seed = seed,
+				  .data_mode = kind / 3 ? EXT_DATA_JOURNAL : EXT_DATA_ORDERED},
 		},
 	};
 	int fd = temp_image_make(&party.config.recipe);
@@ -289,11 +290,17 @@ START_TEST(threads_leave_a_sound_image)
 
 	err = stack_mount(&party.config.stack, fd, &party.stack);
 	ck_assert_msg(err == 0, "%s", party.stack.why);
-	run_party(&party);
+	run_party(&party, seed);
 	ck_assert_int_eq(stack_unmount(&party.stack), 0);
 	err = temp_image_fsck(fd, report, sizeof(report));
 	ck_assert_msg(err == 0, "e2fsck says %d: %s", err, report);
 	close(fd);
+}
+
+START_TEST(threads_leave_a_sound_image)
+{
+	for (uint64_t i = 0; i < rounds_wanted(); i++)
+		one_round(_i, test_seed() + i * 1000);
 }
 END_TEST
 
