@@ -51,6 +51,7 @@ void buffer_read_ahead_list(struct buffer_cache *bc, fsblk_t *blocks, uint32_t n
  */
 struct buffer_range {
 	fsblk_t first, end;
+	uint32_t ahead_max;	/* blocks; 0: as many as the cache allows */
 };
 int buffer_read_in_order(struct buffer_cache *bc, struct readahead_state *ra, fsblk_t block,
 			 const struct buffer_range *range, struct buffer **ret_buffer) must_check;

@@ -37,6 +37,7 @@ enum page_flags {
 	PAGE_CHECKED = 1u << 11,	/* the owner's gate passed these bytes since they were read */
 	PAGE_PREFETCHED = 1u << 12,	/* read ahead, and nobody has asked for it yet */
 	PAGE_LOGGED = 1u << 13,		/* the owner takes what the write under way puts into it */
+	PAGE_LISTED = 1u << 14,		/* the owner has read ahead what these bytes name */
 };
 
 struct mapping;

@@ -123,7 +123,7 @@ static void plan_ahead(struct buffer_cache *bc, struct readahead_state *ra, stru
 		.prev_end = RA_NONE,
 		.begin = range->first,
 		.end = range->end,
-		.pages_max = cache->ahead_max,
+		.pages_max = range->ahead_max ? min(range->ahead_max, cache->ahead_max) : cache->ahead_max,
 	};
 
 	*plan = (struct ra_plan){.nr = 0};

@@ -6,6 +6,10 @@
  * a removal moves that mark back. Positions given to readers are byte positions; a reader that
  * comes back walks its block from the start to the first entry at or behind its position, so
  * entries that vanished meanwhile do no harm.
+ *
+ * Read-ahead. Blocks that are gone through in order, to list them or to search them, are read some at a
+ * time. Who lists a directory for the first time usually wants to know the inodes that it names:
+ * while a block of it is handed on, the blocks of the inode tables where they lie are on their way.
  */
 #include "dir.h"
 
@@ -19,7 +23,8 @@
 #include "layout/dirblock.h"
 #include "vfs/attr.h"
 
-#define DIR_READ_AHEAD_BLOCKS 16u	/* a listing asks for them at once */
+#define DIR_READ_AHEAD_BLOCKS 16u	/* read at once by who goes through all */
+#define DIR_INODE_BLOCKS_MAX 64u	/* of inode tables, read ahead for one directory block */
 
 static lblk_t nr_blocks(const struct inode *dir)
 {
@@ -42,18 +47,33 @@ static int check_block(struct inode *dir, struct buffer *b)
 	return err ? ext_error(fs, dir->ino, buffer_block(b), "directory block: %s", why) : 0;
 }
 
-/* Block lblk of the directory, read and checked. */
-static int read_block(struct inode *dir, lblk_t lblk, struct buffer **ret_buffer)
+/* The run's blocks are wanted one after another; if the first is not here, all are read at once. */
+static void read_run_ahead(struct ext *fs, const struct block_run *run)
+{
+	struct buffer *b;
+
+	if (run->count < 2)
+		return;
+	b = buffer_find(&fs->buffers, run->block);
+	if (b)
+		buffer_put(b);
+	else
+		buffer_read_ahead(&fs->buffers, run->block, (uint32_t)run->count);
+}
+
+/* Block lblk of the directory, read and checked; perhaps with some of those behind it. */
+static int read_block_of(struct inode *dir, lblk_t lblk, uint64_t nr_ahead, struct buffer **ret_buffer)
 {
 	struct ext *fs = ext_of(dir);
 	struct block_run run;
 	struct buffer *b;
-	int err = blockmap_find(dir, lblk, DIR_READ_AHEAD_BLOCKS, &run);
+	int err = blockmap_find(dir, lblk, nr_ahead, &run);
 
 	if (err)
 		return err;
 	if (run.block == 0)
 		return ext_error(fs, dir->ino, 0, "directory block %llu is a hole", (unsigned long long)lblk);
+	read_run_ahead(fs, &run);
 	err = buffer_read(&fs->buffers, run.block, &b);
 	if (err)
 		return err;
@@ -66,6 +86,17 @@ static int read_block(struct inode *dir, lblk_t lblk, struct buffer **ret_buffer
 	}
 	*ret_buffer = b;
 	return 0;
+}
+
+static int read_block(struct inode *dir, lblk_t lblk, struct buffer **ret_buffer)
+{
+	return read_block_of(dir, lblk, 1, ret_buffer);
+}
+
+/* The same for who goes on to the block behind it, and so to the last one. */
+static int read_block_in_order(struct inode *dir, lblk_t lblk, struct buffer **ret_buffer)
+{
+	return read_block_of(dir, lblk, min(nr_blocks(dir) - lblk, (uint64_t)DIR_READ_AHEAD_BLOCKS), ret_buffer);
 }
 
 void dir_slot_put(struct dir_slot *slot)
@@ -98,7 +129,7 @@ int dir_find(struct inode *dir, const struct name *name, struct dir_slot *ret_sl
 		lblk_t lblk = start + i < blocks ? start + i : start + i - blocks;
 		struct dirblock_entry e;
 		struct buffer *b;
-		int err = read_block(dir, lblk, &b);
+		int err = i > 0 ? read_block_in_order(dir, lblk, &b) : read_block(dir, lblk, &b);
 
 		if (err == -EUCLEAN) {
 			first_damage = err;	/* the name may be in a good block */
@@ -184,7 +215,7 @@ static int add_to_some_block(struct handle *h, struct inode *dir, const struct n
 	int err;
 
 	for (lblk_t lblk = info->dir_room_hint; lblk < nr_blocks(dir); lblk++) {
-		err = read_block(dir, lblk, &b);
+		err = read_block_in_order(dir, lblk, &b);
 		if (err == -EUCLEAN)
 			continue;
 		if (err)
@@ -259,7 +290,7 @@ int dir_is_empty(struct inode *dir, bool *ret_is_empty)
 	*ret_is_empty = true;
 	for (lblk_t lblk = 0; lblk < nr_blocks(dir) && *ret_is_empty; lblk++) {
 		struct buffer *b;
-		int err = read_block(dir, lblk, &b);
+		int err = read_block_in_order(dir, lblk, &b);
 
 		if (err)
 			return err;
@@ -359,6 +390,32 @@ static int list_block(struct inode *dir, const struct buffer *b, uint64_t base, 
 	return more;
 }
 
+/* The table blocks of the inodes that this block names. */
+static void read_inodes_ahead(struct ext *fs, const struct buffer *b)
+{
+	fsblk_t blocks[DIR_INODE_BLOCKS_MAX];
+	struct dirblock_entry e;
+	unsigned offset = 0;
+	uint32_t nr = 0;
+
+	while (nr < DIR_INODE_BLOCKS_MAX && dirblock_next(&fs->geo, buffer_data(b), &offset, &e) > 0) {
+		fsblk_t block = ext_inode_block(fs, e.ino);
+
+		if (block && (nr == 0 || blocks[nr - 1] != block))
+			blocks[nr++] = block;
+	}
+	buffer_read_ahead_list(&fs->buffers, blocks, nr);
+}
+
+/* For a listing: was it handed on since it was read? Racy, as both answers do no harm. */
+static bool take_first_listing(struct buffer *b)
+{
+	if (page_test(&b->page, PAGE_LISTED))
+		return false;
+	page_set(&b->page, PAGE_LISTED);
+	return true;
+}
+
 int dir_list(struct inode *dir, uint64_t pos, dir_emit_fn emit, void *arg)
 {
 	struct ext *fs = ext_of(dir);
@@ -367,12 +424,14 @@ int dir_list(struct inode *dir, uint64_t pos, dir_emit_fn emit, void *arg)
 	for (lblk_t lblk = pos >> fs->geo.block_bits; lblk < nr_blocks(dir); lblk++, from = 0) {
 		struct buffer *b;
 		bool go_on;
-		int err = read_block(dir, lblk, &b);
+		int err = read_block_in_order(dir, lblk, &b);
 
 		if (err == -EUCLEAN)
 			continue;	/* told; what can be listed is listed */
 		if (err)
 			return err;
+		if (take_first_listing(b))
+			read_inodes_ahead(fs, b);
 		err = list_block(dir, b, (uint64_t)lblk << fs->geo.block_bits, from, emit, arg, &go_on);
 		buffer_put(b);
 		if (err || !go_on)

@@ -23,6 +23,7 @@
 #include "base/rbtree.h"
 #include "base/types.h"
 #include "cache/buffer.h"
+#include "cache/readahead.h"
 #include "ext/super.h"
 #include "journal/handle.h"
 #include "journal/journal.h"
@@ -102,6 +103,7 @@ struct ext {
 	_Atomic uint64_t free_blocks, free_inodes, used_dirs;
 	_Atomic bool has_large_file;	/* the feature bit, set by the first file that needs it */
 	uint16_t mount_state;		/* the superblock's when it was mounted: what an unmount restores */
+	struct readahead_state inode_reads;	/* who goes through the inode tables in order */
 	bool is_recovering;		/* mounting: inodes without links may be read [mount only] */
 	_Atomic uint32_t next_dir_group;	/* where the next top-level directory looks first */
 

@@ -15,6 +15,9 @@
 #include "ialloc.h"
 #include "vfs/attr.h"
 
+/* Of an inode table at once, at most: its end is often unused. */
+#define INODE_AHEAD_BYTES (128u << 10)
+
 struct inode *ext_alloc_inode(struct super *sb)
 {
 	struct ext_inode_info *info = mem_zalloc(sizeof(*info));
@@ -54,6 +57,11 @@ static struct inode_place place_of(const struct ext *fs, inr_t ino)
 	return inode_location(&fs->geo, ino, fs->groups[group_of_inode(&fs->geo, ino)].inode_table);
 }
 
+fsblk_t ext_inode_block(const struct ext *fs, inr_t ino)
+{
+	return inode_nr_is_valid(&fs->geo, ino) ? place_of(fs, ino).block : 0;
+}
+
 /* Reads the table block of ino, and where in it the inode lies. */
 static int table_block(struct ext *fs, inr_t ino, struct buffer **ret_buffer, unsigned *ret_offset)
 {
@@ -61,6 +69,24 @@ static int table_block(struct ext *fs, inr_t ino, struct buffer **ret_buffer, un
 
 	*ret_offset = place.offset;
 	return buffer_read(&fs->buffers, place.block, ret_buffer);
+}
+
+/*
+ * The same as table_block() for a first look at the inode, which often is one of many in a row: programs
+ * go through directories, whose files got their numbers one after another.
+ */
+static int table_block_in_order(struct ext *fs, inr_t ino, struct buffer **ret_buffer, unsigned *ret_offset)
+{
+	fsblk_t table = fs->groups[group_of_inode(&fs->geo, ino)].inode_table;
+	const struct buffer_range range = {
+		.first = table,
+		.end = table + fs->geo.inode_table_blocks,
+		.ahead_max = INODE_AHEAD_BYTES >> fs->geo.block_bits,
+	};
+	struct inode_place place = place_of(fs, ino);
+
+	*ret_offset = place.offset;
+	return buffer_read_in_order(&fs->buffers, &fs->inode_reads, place.block, &range, ret_buffer);
 }
 
 static uint32_t attr_flags_of(uint32_t flags)
@@ -147,7 +173,7 @@ static int read_fields(struct inode *inode, struct inode_fields *f)
 	unsigned offset;
 	int err;
 
-	err = table_block(fs, inode->ino, &b, &offset);
+	err = table_block_in_order(fs, inode->ino, &b, &offset);
 	if (err)
 		return err;
 	buffer_lock(b);

@@ -12,6 +12,8 @@
 
 #include "ext.h"
 
+/* Which block of the inode tables has it; 0 for a number that is none. */
+fsblk_t ext_inode_block(const struct ext *fs, inr_t ino);
 /* Encodes the inode into its table block. A handle with CREDITS_INODE. */
 int ext_inode_write(struct handle *h, struct inode *inode) must_check;
 /* Changes only dtime, in memory and on disk: for the orphan list, which links inodes it has no lock of. */

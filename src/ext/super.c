@@ -276,6 +276,7 @@ static int seed_generations(struct ext *fs)
 
 static void init_state(struct ext *fs)
 {
+	readahead_init(&fs->inode_reads);
 	mutex_init(&fs->orphan_lock, RANK_ORPHAN, "orphan list");
 	mutex_init(&fs->state_lock, RANK_LEAF, "mount state");
 	ext_error_init(fs);
@@ -292,6 +293,7 @@ static void done_state(struct ext *fs)
 	orphan_done(fs);
 	balloc_done(fs);
 	mutex_done(&fs->state_lock);
+	readahead_done(&fs->inode_reads);
 	mutex_done(&fs->orphan_lock);
 }
 

@@ -276,7 +276,7 @@ END_TEST
 
 START_TEST(table_read_in_order_is_read_in_windows_and_not_beyond_its_end)
 {
-	const struct buffer_range table = {100, 612};
+	const struct buffer_range table = {100, 612, 0};
 	struct buffer *b;
 
 	begin(true, 16 << 20);
@@ -293,7 +293,7 @@ END_TEST
 
 START_TEST(table_read_at_random_is_not_read_ahead)
 {
-	const struct buffer_range table = {100, 10100};
+	const struct buffer_range table = {100, 10100, 0};
 	struct rand rand;
 
 	begin(true, 16 << 20);
