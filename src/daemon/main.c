@@ -2,6 +2,7 @@
  * extant: start, serve, stop.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,16 @@ static enum mount_status run(struct daemon *d)
 	return err || close_err ? STATUS_FAILED : STATUS_OK;
 }
 
+/*
+ * One heap for all threads: what one of them freed the others use again. With a heap a thread,
+ * which is the C library's choice, memory that is bounded in sum is not bounded in fact. Small pieces come
+ * from each thread's own store as before.
+ */
+static void share_heap(void)
+{
+	ignore(mallopt(M_ARENA_MAX, 1) == 0, "more memory than need be is no failure");
+}
+
 int main(int argc, char **argv)
 {
 	struct command command;
@@ -152,6 +163,7 @@ int main(int argc, char **argv)
 		log_set_level(LOG_LEVEL_DEBUG);
 	if (command.options.has_said_xattr)
 		log_warning("acl and user_xattr have no effect yet: extended attributes are not served");
+	share_heap();
 	background_start(&d.background, command.is_foreground);
 	block_signals();
 	status = run(&d);
