@@ -80,7 +80,8 @@ struct mapping {
 
 	struct mutex lock;
 	struct radix pages;		/* [lock] */
-	uint64_t nr_pages, nr_dirty, nr_writeback;	/* [lock to change; racy to read] */
+	uint64_t nr_pages;		/* [lock] */
+	_Atomic uint64_t nr_dirty, nr_writeback;	/* [lock to change; without it, a hint] */
 	uint64_t dirtied_ns;		/* [lock] when its oldest dirty page became so */
 	uint64_t nr_writes;		/* [lock] pages that ever went to the disk from here */
 	uint64_t writeback_index;	/* [lock] where the next partial write-back goes on */
