@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# The image's driver is a choice: over each of them a tree goes in and comes out again, here and by the
+# kernel's own driver; the scheduler changes under load; what cannot go together is refused; what the host
+# refuses is done another way, and said; freed blocks become holes; an image that somebody cuts is an
+# error and no crash.
+. "$(dirname "$0")/lib.sh"
+need_fuse
+[ "$DRIVER" = extant ] || { skip "${0##*/}" "asks for extant's own drivers"; finish; }
+
+# refused PATTERN OPTIONS
+refused()
+{
+	local status=0
+	extant -o "$2" "$IMG" "$MNT" >"$WORK/said" 2>&1 || status=$?
+	cat "$WORK/said"
+	[ "$status" != 0 ] && [ "$(wc -l <"$WORK/said")" = 1 ] && grep -q -- "$1" "$WORK/said"
+}
+
+carries_a_tree()
+{
+	make_image "$IMG" mke2fs -t "$2" -b "$3" 96M
+	mount_it "$IMG" "$MNT" "$1"
+	cp -a src tests "$MNT/"
+	head -c 5000001 /dev/urandom >"$WORK/big"
+	cp "$WORK/big" "$MNT/big"
+	dd if="$WORK/big" of="$MNT/big" bs=1000 skip=7 seek=1234 count=77 conv=notrunc status=none
+	dd if="$WORK/big" of="$WORK/big" bs=1000 skip=7 seek=1234 count=77 conv=notrunc status=none
+	truncate -s 3000001 "$MNT/big"
+	truncate -s 9000000 "$MNT/big"
+	truncate -s 3000001 "$WORK/big"
+	truncate -s 9000000 "$WORK/big"
+	fallocate -p -o 100000 -l 200000 "$MNT/big"
+	fallocate -p -o 100000 -l 200000 "$WORK/big"
+	cmp "$WORK/big" "$MNT/big"
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
+	mount_it "$IMG" "$MNT" "$1,ro"
+	cmp "$WORK/big" "$MNT/big"
+	diff -r src "$MNT/src"
+	diff -r tests "$MNT/tests"
+	unmount "$MNT" "$IMG"
+}
+
+# After carries_a_tree: the kernel reads the same.
+kernel_agrees()
+{
+	is_root || { echo "needs root for a mount by the kernel"; return 77; }
+	mount -o ro,loop "$IMG" "$MNT" || { echo "the kernel mounts no ext3 here"; return 77; }
+	cmp "$WORK/big" "$MNT/big"
+	diff -r src "$MNT/src"
+	umount "$MNT"
+}
+
+switches_schedulers()
+{
+	local name pid
+	make_image "$IMG" mke2fs -t ext3 -b 4096 96M
+	mount_it "$IMG" "$MNT" "$1"
+	(for i in 1 2 3; do cp -r src "$MNT/copy$i"; done; sync "$MNT") &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		for name in noop sstf scan cscan deadline; do
+			extantctl sched "$MNT" "$name" >/dev/null
+		done
+	done
+	wait "$pid"
+	for i in 1 2 3; do
+		diff -r src "$MNT/copy$i"
+	done
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
+}
+
+refuses_nonsense()
+{
+	make_image "$IMG" mke2fs -t ext3 -b 4096 16M
+	refused "none of file|uring|mmap|sim" driver=floppy
+	refused "dax needs driver=mmap" dax
+	refused "dax needs driver=mmap" driver=uring,dax
+	refused "direct excludes driver=mmap" driver=mmap,direct
+	refused "sqpoll needs driver=uring" driver=file,sqpoll
+	refused "dax and cow" driver=mmap,dax,cow
+	refused "dax and record" "driver=mmap,dax,record=$WORK/log"
+	refused "dax and data=journal" driver=mmap,dax,data=journal
+}
+
+# What the host refuses: the daemon under a filter that has no io_uring.
+falls_back_to_file()
+{
+	make_image "$IMG" mke2fs -t ext3 -b 4096 32M
+	without_uring extant -o driver=uring "$IMG" "$MNT" >"$WORK/said" 2>&1
+	cat "$WORK/said"
+	grep -q "io_uring is not to be had.*driver=file" "$WORK/said"
+	cp -r include "$MNT/"
+	diff -r include "$MNT/include"
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
+}
+
+caches_no_page_of_data()
+{
+	make_image "$IMG" mke2fs -t ext3 -b 4096 64M
+	mount_it "$IMG" "$MNT" driver=mmap,dax
+	head -c 20000000 /dev/urandom >"$WORK/big"
+	cp "$WORK/big" "$MNT/big"
+	sync "$MNT/big"
+	cmp "$WORK/big" "$MNT/big"
+	cp "$IMG" "$WORK/synced.img"	# what fsync made durable is in the file
+	extantctl stat "$MNT" >"$WORK/stat"
+	grep cache "$WORK/stat"
+	grep -qx 'cache.bytes_copied_in 0' "$WORK/stat"
+	grep -qx 'cache.bytes_lent 0' "$WORK/stat"
+	[ "$(sed -n 's/^cache.pages //p' "$WORK/stat")" -lt 500 ]
+	unmount "$MNT" "$IMG"
+	e2fsck -fp "$WORK/synced.img" || [ $? = 1 ]
+	debugfs -R "dump big $WORK/back" "$WORK/synced.img"
+	cmp "$WORK/big" "$WORK/back"
+	rm -f "$WORK/synced.img" "$WORK/back"
+}
+
+survives_a_cut_image()
+{
+	make_image "$IMG" mke2fs -t ext3 -b 4096 64M
+	mount_it "$IMG" "$MNT" "$1"
+	head -c 40000000 /dev/urandom >"$MNT/big"
+	unmount "$MNT" "$IMG"
+	mount_it "$IMG" "$MNT" "$1"
+	cp --sparse=never "$IMG" "$WORK/whole"
+	truncate -s 10M "$IMG"
+	must_fail cmp -s "$MNT/big" /dev/zero
+	must_fail cat "$MNT/big" >/dev/null
+	[ -n "$(daemons_of "$IMG")" ]
+	extantctl stat "$MNT" >/dev/null
+	umount "$MNT" 2>/dev/null || fusermount3 -u "$MNT"
+	wait_gone "$IMG"
+	rm "$WORK/whole"
+}
+
+blocks_of() { du -k "$IMG" | cut -f 1; }
+
+frees_the_hosts_space()
+{
+	local full
+	make_image "$IMG" mke2fs -t "$2" -b 4096 64M
+	mount_it "$IMG" "$MNT" "$1"
+	head -c 30000000 /dev/urandom >"$MNT/big"
+	cp -r include "$MNT/"
+	sync "$MNT/big"
+	full=$(blocks_of)
+	rm "$MNT/big"
+	unmount "$MNT" "$IMG"
+	echo "$full KiB before, $(blocks_of) after"
+	[ "$(blocks_of)" -lt $((full - 28000)) ]
+	fsck_clean "$IMG"
+	mount_it "$IMG" "$MNT" ro
+	diff -r include "$MNT/include"
+	unmount "$MNT" "$IMG"
+}
+
+for options in driver=file driver=uring driver=mmap driver=mmap,dax driver=file,direct driver=uring,direct \
+	driver=uring,sqpoll driver=sim,profile=nvme,mode=ring-irq; do
+	try "$options carries a tree" carries_a_tree "$options" ext3 4096
+	try "$options: the kernel reads what it left" kernel_agrees
+done
+for options in driver=uring driver=mmap,dax driver=file,direct; do
+	try "$options carries a tree in blocks of 1 KiB" carries_a_tree "$options" ext2 1024
+done
+for options in driver=file driver=uring driver=mmap driver=sim,profile=ssd; do
+	try "$options: schedulers change under load" switches_schedulers "$options"
+done
+try "what cannot go together is refused" refuses_nonsense
+try "without io_uring the file driver serves, and says so" falls_back_to_file
+try "dax keeps no page of data" caches_no_page_of_data
+for options in driver=mmap driver=mmap,dax driver=file; do
+	try "$options: a cut image is an error" survives_a_cut_image "$options"
+done
+for options in driver=file,discard driver=uring,discard driver=mmap,dax,discard; do
+	try "$options gives space back" frees_the_hosts_space "$options" ext3
+done
+try "so does one without a journal" frees_the_hosts_space driver=file,discard ext2
+finish
