@@ -31,15 +31,25 @@ static const char *const style_names[NR_STYLES] = {
 	"everything written so far survives", "nothing survives that was not flushed", "some writes survive",
 	"some sectors survive"};
 
+/* One that --every tries: behind each write, with it; behind each flush, without what it does not cover. */
+struct moment {
+	uint64_t tick;
+	enum style style;
+};
+
 struct crash {
 	uint64_t nr_states, seed;
 	int64_t only;			/* the number of one state; -1: all */
+	bool tries_every;		/* every moment of the record, in place of a sample */
 	const char *image, *log_path;
 	char cut[PATH_BYTES];		/* where the states are made */
 	char **command;
 	struct recordlog *log;
 	uint64_t *offsets;		/* by tick: bytes of the record when the event was over */
+	struct moment *moments;		/* of which each is tried */
+	uint64_t nr_moments;
 	char why[512];
+	bool says_all;			/* why is the whole story, without the error's name */
 };
 
 struct state {
@@ -72,15 +82,65 @@ static int measure_record(struct crash *c)
 	return 0;
 }
 
+static int by_tick(const void *a, const void *b)
+{
+	const struct moment *x = a, *y = b;
+
+	return x->tick < y->tick ? -1 : x->tick > y->tick;
+}
+
+static int find_moments(struct crash *c)
+{
+	uint64_t nr = recordlog_count(c->log);
+
+	c->moments = calloc(nr + 1, sizeof(c->moments[0]));
+	if (!c->moments)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < nr; i++) {
+		const struct record *r = recordlog_get(c->log, i);
+		struct moment *m = &c->moments[c->nr_moments];
+
+		m->style = r->kind == RECORD_FLUSH ? NONE_SURVIVE : ALL_SURVIVE;
+		m->tick = r->completed == RECORD_NEVER ? r->submitted : r->completed;
+		c->nr_moments += r->kind != RECORD_MARK;
+	}
+	qsort(c->moments, c->nr_moments, sizeof(c->moments[0]), by_tick);
+	return 0;
+}
+
+static int check_image(struct crash *c)
+{
+	uint64_t wanted = recordlog_disk_bytes(c->log);
+	struct stat st;
+
+	if (recordlog_last_tick(c->log) == 0) {
+		snprintf(c->why, sizeof(c->why), "nothing was recorded");
+		return -EINVAL;
+	}
+	if (stat(c->image, &st)) {
+		snprintf(c->why, sizeof(c->why), "cannot look at %s: %s", c->image, strerror(errno));
+		return -ENOENT;
+	}
+	if ((uint64_t)st.st_size < wanted) {
+		snprintf(c->why, sizeof(c->why), "%s has %llu bytes, and the record is of a disk with %llu", c->image,
+			 (unsigned long long)st.st_size, (unsigned long long)wanted);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int load(struct crash *c)
 {
 	bool is_cut;
 	int err = recordlog_load(c->log_path, &c->log, &is_cut, c->why, sizeof(c->why));
 
-	if (!err && recordlog_last_tick(c->log) == 0) {
-		snprintf(c->why, sizeof(c->why), "nothing was recorded");
-		err = -EINVAL;
-	}
+	if (!err)
+		err = check_image(c);
+	c->says_all = err;
+	if (!err)
+		err = find_moments(c);
+	if (!err && c->tries_every)
+		c->nr_states = c->nr_moments;
 	return err ? err : measure_record(c);
 }
 
@@ -91,6 +151,10 @@ static void choose_state(const struct crash *c, uint64_t number, struct state *s
 	*s = (struct state){.number = number, .style = number % NR_STYLES};
 	rand_init(&s->rand, c->seed * 1000003 + number);
 	s->tick = 1 + rand_below(&s->rand, recordlog_last_tick(c->log));
+	if (c->tries_every && number < c->nr_moments) {
+		s->style = c->moments[number].style;
+		s->tick = c->moments[number].tick;
+	}
 }
 
 static int copy_range(int from, int to, off_t at, off_t end)
@@ -242,14 +306,23 @@ static int try_state(struct crash *c, uint64_t number, bool *ret_failed)
 	err = make_state(c, &s);
 	if (err)
 		return err;
-	status = run_command(c, &s);
+	status = c->command[0] == c->cut ? 0 : run_command(c, &s);
 	*ret_failed = status != 0;
-	if (status)
-		printf("state %llu: status %d, cut behind event %llu of %llu, %s; again: --seed %llu --only %llu\n",
-		       (unsigned long long)number, status, (unsigned long long)s.tick,
-		       (unsigned long long)recordlog_last_tick(c->log), style_names[s.style],
-		       (unsigned long long)c->seed, (unsigned long long)number);
+	if (!status && c->command[0] != c->cut)
+		return 0;
+	printf("state %llu: status %d, cut behind event %llu of %llu, %s; again: %s--seed %llu --only %llu\n",
+	       (unsigned long long)number, status, (unsigned long long)s.tick,
+	       (unsigned long long)recordlog_last_tick(c->log), style_names[s.style], c->tries_every ? "--every " : "",
+	       (unsigned long long)c->seed, (unsigned long long)number);
 	return 0;
+}
+
+/* For a person who waits. */
+static void show_progress(uint64_t nr, uint64_t total)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%llu of %llu states%s", (unsigned long long)nr, (unsigned long long)total,
+			nr == total ? "\n" : "");
 }
 
 static int try_all(struct crash *c, uint64_t *ret_failed)
@@ -265,19 +338,46 @@ static int try_all(struct crash *c, uint64_t *ret_failed)
 		if (err)
 			return err;
 		*ret_failed += failed;
+		show_progress(n + 1 - first, end - first);
 	}
 	printf("%llu states, %llu of them failed\n", (unsigned long long)(end - first),
 	       (unsigned long long)*ret_failed);
 	if (c->only < 0)
 		unlink(c->cut);
+	else
+		printf("it is in %s\n", c->cut);
 	return 0;
 }
 
 /* ---- words ---- */
 
+static const char usage_text[] =
+	"usage: extantctl crash [--cut] [--states N | --every] [--seed N] [--only N] [--to FILE] IMAGE RECORD [COMMAND [ARG...]]\n";
+
+static const char help_text[] =
+	"Makes images that a power cut could have left, and runs COMMAND on each of them.\n"
+	"\n"
+	"    cp disk.img before.img\n"
+	"    extant -o record=writes.rec disk.img DIR; use DIR; extantctl umount DIR\n"
+	"    extantctl crash --cut before.img writes.rec ./is-it-whole\n"
+	"\n"
+	"IMAGE      the image as it was before the mount\n"
+	"RECORD     what the mount wrote (-o record=)\n"
+	"COMMAND    gets the name of the image as its last argument, and leaves with 0 if it is content\n"
+	"--cut      what is done anyway: cut the power\n"
+	"--states N a sample of N states (100)\n"
+	"--every    each moment of the record: behind each write with all that was written, behind each flush\n"
+	"           without what it does not cover\n"
+	"--seed N   another sample (1)\n"
+	"--only N   the state of that number, which stays in the file; COMMAND may be left out\n"
+	"--to FILE  where the states are made (RECORD.cut)\n"
+	"\n"
+	"EXTANT_CUT_RECORD_BYTES in COMMAND's environment is the size that RECORD had at the cut, EXTANT_CUT_TICK\n"
+	"the number of the event. Exit status: 0 COMMAND was always content, 1 it was not, 2 wrong use.\n";
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: extantctl crash [--states N] [--seed N] [--only N] [--cut FILE] IMAGE RECORD COMMAND [ARG...]\n");
+	fputs(usage_text, stderr);
 	return CTL_USAGE;
 }
 
@@ -289,7 +389,7 @@ static bool read_option(struct crash *c, const char *name, const char *value)
 
 	if (!value)
 		return false;
-	if (strcmp(name, "--cut") == 0)
+	if (strcmp(name, "--to") == 0)
 		return snprintf(c->cut, sizeof(c->cut), "%s", value) < (int)sizeof(c->cut);
 	n = strtoull(value, &end, 10);
 	if (*end || !*value)
@@ -305,25 +405,37 @@ static bool read_option(struct crash *c, const char *name, const char *value)
 	return true;
 }
 
+/* One without a value; false: it is none. */
+static bool read_flag(struct crash *c, const char *name)
+{
+	if (strcmp(name, "--every") == 0)
+		return c->tries_every = true;
+	return strcmp(name, "--cut") == 0;
+}
+
 /* The command is called with the state's name as its last argument. */
 static bool read_words(struct crash *c, int argc, char **argv)
 {
 	int i = 1;
 
-	for (; i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2]; i += 2)
-		if (!read_option(c, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
+	while (i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
+		bool is_flag = read_flag(c, argv[i]);
+
+		if (!is_flag && !read_option(c, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
 			return false;
-	if (argc - i < 3)
+		i += is_flag ? 1 : 2;
+	}
+	if (argc - i < (c->only < 0 ? 3 : 2))
 		return false;
 	c->image = argv[i];
 	c->log_path = argv[i + 1];
 	if (!c->cut[0] && snprintf(c->cut, sizeof(c->cut), "%s.cut", c->log_path) >= (int)sizeof(c->cut))
 		return false;
 	i += 2;
-	if (strcmp(argv[i], "--") == 0)
+	if (i < argc && strcmp(argv[i], "--") == 0)
 		i++;
 	c->command = calloc((size_t)(argc - i) + 2, sizeof(c->command[0]));
-	if (!c->command || i == argc)
+	if (!c->command || (i == argc && c->only < 0))
 		return false;
 	memcpy(c->command, argv + i, (size_t)(argc - i) * sizeof(c->command[0]));
 	c->command[argc - i] = c->cut;
@@ -336,6 +448,10 @@ int ctl_crash(int argc, char **argv)
 	uint64_t nr_failed = 0;
 	int err;
 
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		printf("%s%s", usage_text, help_text);
+		return 0;
+	}
 	if (!read_words(&c, argc, argv)) {
 		free(c.command);
 		return usage();
@@ -343,10 +459,13 @@ int ctl_crash(int argc, char **argv)
 	err = load(&c);
 	if (!err)
 		err = try_all(&c, &nr_failed);
-	if (err)
-		fprintf(stderr, "extantctl: %s (%s)\n", c.why, strerror(-err));
+	if (err && c.says_all)
+		fprintf(stderr, "extantctl: %s\n", c.why);
+	else if (err)
+		fprintf(stderr, "extantctl: %s: %s\n", c.why, strerror(-err));
 	recordlog_destroy(c.log);
 	free(c.offsets);
+	free(c.moments);
 	free(c.command);
 	return err || nr_failed ? CTL_FAILED : 0;
 }

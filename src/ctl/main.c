@@ -17,7 +17,7 @@ static const struct subcommand {
 	{"sched", "sched DIR NAME    go over to another I/O scheduler", ctl_sched},
 	{"sync", "sync DIR          make everything durable", ctl_sync},
 	{"umount", "umount DIR        unmount, and return when the image is whole", ctl_umount},
-	{"crash", "crash [--states N] [--seed N] IMAGE RECORD COMMAND...   images that a power cut could have left",
+	{"crash", "crash [--states N | --every] IMAGE RECORD COMMAND...   images that a power cut could have left",
 	 ctl_crash},
 	{"recover", "recover IMAGE     replay the journal of an image and free its orphans", ctl_recover},
 };

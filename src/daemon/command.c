@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 /* What getopt found, before it is judged. */
 struct parse {
@@ -181,10 +182,33 @@ static bool is_directory(const char *path)
 	return S_ISDIR(st.st_mode);
 }
 
+/* The path of a file that need not be there yet. */
+static bool make_absolute(char **path)
+{
+	char *here, *whole;
+	size_t size;
+
+	if (!*path || (*path)[0] == '/')
+		return true;
+	here = getcwd(NULL, 0);
+	size = here ? strlen(here) + strlen(*path) + 2 : 0;
+	whole = here ? mem_alloc(size) : NULL;
+	if (whole) {
+		snprintf(whole, size, "%s/%s", here, *path);
+		mem_free(*path);
+		*path = whole;
+	} else {
+		log_error("%s: %s", *path, strerror(errno));
+	}
+	free(here);
+	return whole != NULL;
+}
+
 /* Absolute paths, since the daemon leaves the directory it was started in. */
 static bool take_paths(struct command *c, const char *image, const char *mountpoint)
 {
-	return resolve(image, &c->image) && resolve(mountpoint, &c->mountpoint) && is_directory(c->mountpoint);
+	return resolve(image, &c->image) && resolve(mountpoint, &c->mountpoint) && is_directory(c->mountpoint) &&
+	       make_absolute(&c->options.cow_path) && make_absolute(&c->options.record_path);
 }
 
 bool command_parse(struct command *c, int argc, char **argv, enum mount_status *ret_status)

@@ -101,10 +101,40 @@ survives()
 {
 	record "$1" "$3"
 	# shellcheck disable=SC2016
-	extantctl crash --states "$states" --cut "$WORK/cut.img" "$WORK/before.img" "$WORK/rec" \
+	extantctl crash --states "$states" --cut --to "$WORK/cut.img" "$WORK/before.img" "$WORK/rec" \
 		bash -c 'on_state "$1" "$2"' state "$2"
 }
 
+refuses() { ! "$@"; }
+
+# The record lies where the user was, every moment can be tried, a state that fails can be made again.
+tool_itself()
+{
+	local out=$WORK/tool.out
+	make_image "$WORK/tool.img" mkfs.extant -t ext3 8M
+	cp --sparse=always "$WORK/tool.img" "$WORK/before.img"
+	(cd "$WORK" && mount_as extant "$WORK/tool.img" "$MNT" "record=tool.rec")
+	echo text >"$MNT/file"
+	sync "$MNT/file"
+	note 1
+	mkdir "$MNT/dir"
+	unmount "$MNT" "$WORK/tool.img"
+	[ -s "$WORK/tool.rec" ]
+	extantctl crash --cut --every "$WORK/before.img" "$WORK/tool.rec" e2fsck -p >"$out" 2>&1 || [ $? = 1 ]
+	grep -q ' states, ' "$out"
+	refuses extantctl crash --every "$WORK/before.img" "$WORK/tool.rec" \
+		bash -c '[ "$(debugfs -R "stat file" "$1" 2>/dev/null | grep -c Inode:)" = 0 ]' x >"$out"
+	# shellcheck disable=SC2046
+	extantctl crash --to "$WORK/again.img" $(sed -n 's/.*again: \(.*\)$/\1/p' "$out" | tail -1) \
+		"$WORK/before.img" "$WORK/tool.rec" | grep -q "it is in $WORK/again.img"
+	e2fsck -p "$WORK/again.img" >/dev/null || [ $? = 1 ]
+	debugfs -R "cat file" "$WORK/again.img" 2>/dev/null | grep -qx text
+	extantctl crash --help | grep -q EXTANT_CUT_RECORD_BYTES
+	refuses extantctl crash --states 2>/dev/null
+	refuses extantctl crash "$WORK/tool.rec" "$WORK/tool.rec" true 2>/dev/null
+}
+
+try "extantctl crash: every moment, one again, a record without a path" tool_itself
 try "sqlite with a rollback journal" survives rollback check_sqlite sqlite3
 try "sqlite with a write-ahead log" survives wal check_sqlite sqlite3
 try "git" survives use_git check_git git
