@@ -18,7 +18,7 @@ list()
 {
 	printf 'one\t-1 -n 256 -d 20\none-4k\t-1 -b 4096 -n 64\none-no-checksum\t-1 -C -n 64\n'
 	printf 'one-journal\t-1 -m journal -n 256 -d 20\none-shuffled\t-1 -X -n 64\none-few-inodes\t-1 -u 1\n'
-	printf 'one-writeback\t-1 -m writeback\n'
+	printf 'one-writeback\t-1 -m writeback\none-discard\t-1 -D -X -n 64\n'
 	for part in $(seq 0 $((parts - 1))); do
 		printf 'two-%s\t-2 -k %s/%s -d 2000\n' "$part" "$part" "$parts"
 		printf 'two-journal-shuffled-%s\t-2 -m journal -X -S 2 -k %s/%s -d 2000\n' "$part" "$part" "$parts"
@@ -29,6 +29,7 @@ list()
 		printf 'scripts-few-inodes-%s\t-s -S %s -u 1 -n 64\n' "$seed" "$seed"
 		printf 'scripts-no-checksum-%s\t-s -S %s -C -n 64\n' "$seed" "$seed"
 		printf 'scripts-journal-%s\t-s -m journal -X -S %s -n 64\n' "$seed" "$seed"
+		printf 'scripts-discard-%s\t-s -D -X -S %s -n 64\n' "$seed" "$seed"
 		printf 'scripts-4k-%s\t-s -S %s -b 4096 -n 64\n' "$seed" "$seed"
 		printf 'threads-%s\t-t 8 -S %s\n' "$seed" "$seed"
 		printf 'threads-journal-%s\t-t 8 -m journal -S %s\n' "$seed" "$seed"
@@ -37,6 +38,7 @@ list()
 		printf 'faults-%s\t-f -n 4 -d 0 -e 2000 -S %s\n' "$seed" "$seed"
 	done
 	for part in $(seq 0 $((parts - 1))); do
+		printf 'two-discard-%s\t-2 -D -k %s/%s -d 2000\n' "$part" "$part" "$parts"
 		printf 'two-4k-%s\t-2 -b 4096 -k %s/%s -d 2000\n' "$part" "$part" "$parts"
 		printf 'two-no-checksum-%s\t-2 -C -X -k %s/%s -d 2000\n' "$part" "$part" "$parts"
 	done

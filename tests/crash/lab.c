@@ -34,6 +34,7 @@ struct mount_config lab_mount_config(const struct lab *lab)
 		.unused_inodes_max = lab->config.unused_inodes_max,
 		.data_mode = lab->config.data_mode,
 		.has_no_checksum = lab->config.has_no_checksum,
+		.has_discard = lab->config.has_discard,
 		.seed = lab->config.seed,
 	};
 }

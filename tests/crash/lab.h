@@ -31,6 +31,7 @@ struct lab_config {
 	uint32_t depth3_one_in;		/* the same, inside the recovery from the second crash */
 	enum data_mode data_mode;
 	bool has_no_checksum;		/* the log is written without, and each commit with two flushes */
+	bool has_discard;		/* -o discard */
 	bool shuffles;			/* requests end in an order drawn from the seed */
 	bool splits_rename, ignores_revokes;	/* planted faults */
 	struct seen *distinct;		/* contents that were judged, over all laboratories */

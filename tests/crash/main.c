@@ -208,7 +208,7 @@ static int count_union(struct door *d, char **files)
 static void usage(void)
 {
 	fprintf(stderr, "usage: crash [-1] [-2] [-3 N] [-s | -r SCRIPT] [-o OPS [-i SETUP] [-x TICK -w STATE]] [-b BLOCK] [-Z SIZE]\n"
-			"             [-m ordered|writeback|journal] [-C] [-X] [-S SEED] [-n SAMPLES] [-e E2FSCK_ONE_IN]\n"
+			"             [-m ordered|writeback|journal] [-C] [-D] [-X] [-S SEED] [-n SAMPLES] [-e E2FSCK_ONE_IN]\n"
 			"             [-d SECOND_ONE_IN] [-c THIRD_ONE_IN] [-u INODES] [-p FAULT] [-f [-g STRIDE]] [-t ROUNDS]\n"
 			"             [-T SECONDS] [-k PART/PARTS] [-H FILE] [-L] [-q] | -P | -U FILE...\n");
 	exit(2);
@@ -254,6 +254,7 @@ static void read_option(struct door *d, int option, const char **setup)
 	case 'c': d->config.depth3_one_in = (uint32_t)atoi(optarg); break;
 	case 'm': d->config.data_mode = read_mode(optarg); break;
 	case 'X': d->config.shuffles = true; break;
+	case 'D': d->config.has_discard = true; break;
 	case 'H': d->hashes = optarg; break;
 	case 'L': d->lists = true; break;
 	case 'U': d->does_union = true; break;
@@ -292,7 +293,7 @@ int main(int argc, char **argv)
 	d.config.distinct = seen_create();
 	log_set_level(LOG_LEVEL_ERROR);
 	d.began = time(NULL);
-	while ((option = getopt(argc, argv, "12Pfg:3:CXLUH:m:c:sr:o:i:x:w:b:Z:S:n:e:d:u:p:t:T:k:q")) != -1)
+	while ((option = getopt(argc, argv, "12Pfg:3:CDXLUH:m:c:sr:o:i:x:w:b:Z:S:n:e:d:u:p:t:T:k:q")) != -1)
 		read_option(&d, option, &setup);
 	if (d.config.block_bytes == 4096 && d.config.size_bytes < 8u << 20)
 		d.config.size_bytes = 8u << 20;

@@ -61,6 +61,7 @@ int mount_start(struct mount *mount, struct ground *g, struct disk *disk, const 
 		.data_mode = data_mode_of(config),
 		.is_read_only = config->is_read_only,
 		.no_journal_checksum = config->has_no_checksum,
+		.has_discard = config->has_discard,
 	};
 	struct super_config super_config = {
 		.disk = disk,

@@ -25,7 +25,7 @@ struct mount_config {
 	uint32_t block_bytes;
 	uint32_t unused_inodes_max;	/* few: inodes are let go all the time; 0: the default */
 	enum data_mode data_mode;
-	bool is_read_only, has_no_checksum;
+	bool is_read_only, has_no_checksum, has_discard;
 	unsigned nr_threads;		/* of the work queue; 0: inline, in virtual time */
 	uint64_t seed;
 };

@@ -31,6 +31,12 @@ static bool is_commit(const struct lab *lab, const struct run_write *w)
 	return w->count * SECTOR_SIZE == lab->config.block_bytes && is_log_block(lab, w, w->bytes, LOG_COMMIT);
 }
 
+/* With a checksum the commit block goes out with its transaction. */
+static bool ends_with_commit(const struct lab *lab, const struct run_write *w)
+{
+	return is_log_block(lab, w, w->bytes + w->count * SECTOR_SIZE - lab->config.block_bytes, LOG_COMMIT);
+}
+
 static bool is_log_super(const struct lab *lab, const struct run_write *w)
 {
 	return is_log_block(lab, w, w->bytes, LOG_SUPER);
@@ -120,6 +126,23 @@ static void put_commit_first(struct run *run, const struct lab *lab)
 	qsort(run->writes, run->nr_writes, sizeof(run->writes[0]), by_submission);
 }
 
+/* Discards come before the commit block that makes their blocks free. */
+static void put_discards_first(struct run *run, const struct lab *lab)
+{
+	stretch(run, 4);
+	for (uint32_t i = 0; i < run->nr_writes; i++) {
+		uint32_t k = i;
+
+		if (!run->writes[i].is_discard)
+			continue;
+		while (k > 0 && !ends_with_commit(lab, &run->writes[k]))
+			k--;
+		run->writes[i].submitted = run->writes[k].submitted - 2;
+		run->writes[i].completed = run->writes[k].submitted - 1;
+	}
+	qsort(run->writes, run->nr_writes, sizeof(run->writes[0]), by_submission);
+}
+
 /* Changes the recorded bytes, block by block. */
 static void change_blocks(struct run *run, const struct lab *lab,
 			  void (*fn)(const struct lab *lab, const struct run_write *w, uint8_t *block))
@@ -161,6 +184,8 @@ bool run_plant(struct run *run, const struct lab *lab, const char *fault)
 		change_blocks(run, lab, forget_orphans);
 	else if (strcmp(fault, "early-tail") == 0)
 		drop_flushes_before(run, lab, is_new_tail);
+	else if (strcmp(fault, "early-discard") == 0)
+		put_discards_first(run, lab);
 	else if (strcmp(fault, "split-rename") != 0 && strcmp(fault, "replay-without-revoke") != 0)
 		return false;
 	return true;

@@ -8,6 +8,7 @@
  *	R5  log space is overwritten when the tail that frees it is durable
  *	R6  to a block that was freed nothing is written before that is durable
  *	R7  what the log holds of a file's data is not changed in place
+ *	R8  what is discarded is free, and that is durable
  */
 #include "crash/rules.h"
 
@@ -233,6 +234,39 @@ static bool data_is_not_in_the_log(struct ruling *r, const struct piece *p)
 		      p->submitted, image->tid);
 }
 
+/* ---- discards ---- */
+
+/* The bit of a block in its bitmap, as a recovery at that moment would have it. */
+static bool is_free_durably(const struct wlog *w, uint32_t block, uint64_t tick)
+{
+	const struct reader *reader = &w->lab->reader;
+	uint32_t group = (block - reader->first_block) / reader->blocks_per_group;
+	uint32_t bit = (block - reader->first_block) % reader->blocks_per_group, home = reader_bitmap(reader, group);
+
+	for (uint32_t i = w->last_image[home]; i != NO_PIECE; i = w->pieces[i].image_before) {
+		const struct wtransaction *tx = wlog_find(w, w->pieces[i].tid);
+
+		if (tx && tx->durable <= tick)
+			return !(image_byte(&w->pieces[i], bit / 8) >> bit % 8 & 1);
+	}
+	return !(w->run->image[(size_t)home * w->lab->config.block_bytes + bit / 8] >> bit % 8 & 1);
+}
+
+static bool discards_are_free(struct ruling *r)
+{
+	uint32_t per = r->log.lab->config.block_bytes / SECTOR_SIZE;
+
+	for (uint32_t i = 0; i < r->log.run->nr_writes; i++) {
+		const struct run_write *w = &r->log.run->writes[i];
+
+		for (uint32_t s = 0; w->is_discard && s < w->count; s += per)
+			if (!is_free_durably(&r->log, (w->sector + s) / per, w->submitted))
+				return broken(r, "R8: block %u is discarded (event %" PRIu64 ") before its freeing is durable",
+					      (w->sector + s) / per, w->submitted);
+	}
+	return true;
+}
+
 /* ---- all ---- */
 
 static bool check_piece(struct ruling *r, uint32_t i, uint32_t *checked_from)
@@ -267,6 +301,7 @@ bool rules_hold(const struct lab *lab, const struct run *run, char *why, size_t 
 	wlog_init(&r.log, lab, run);
 	for (uint32_t i = 0; is_good && i < r.log.nr; i++)
 		is_good = check_piece(&r, i, &checked_from);
+	is_good = is_good && discards_are_free(&r);
 	wlog_done(&r.log);
 	return is_good;
 }

@@ -14,7 +14,7 @@
 
 #include "crash/lab.h"
 
-/* True: R1 to R7 hold in the run; else why, which begins with the rule's name. */
+/* True: R1 to R8 hold in the run; else why, which begins with the rule's name. */
 bool rules_hold(const struct lab *lab, const struct run *run, char *why, size_t why_size);
 /* The writes and flushes of a run, one a line, by tick: what each is, and of which transaction. */
 void rules_list(const struct lab *lab, const struct run *run, FILE *to);

@@ -37,15 +37,17 @@ run -s -S 1
 run -s -S 2 -u 1 -X
 run -s -S 3 -C -X
 run -s -S 4 -m journal -X
+run -1 -D -S 5
+run -s -S 6 -D -X
 run -3 250 -S 4 -d 1000
 run -3 250 -S 5 -m journal -X -d 1000
 run -2 -k 3/80 -d 5000
 run -2 -k 5/80 -m journal -X -d 5000
 run -t 3 -d 1000
 run -t 3 -m journal -S 9 -d 1000
-run -f -g 11 -n 4 -d 0 -e 2000 -T 60
-run -f -r append-log -n 4 -d 0 -e 2000
-run -f -r spool-mail -m journal -g 3 -n 4 -d 0 -e 2000
+run -f -g 11 -n 4 -d 0 -e 60 -T 60
+run -f -r append-log -n 4 -d 0 -e 60
+run -f -r spool-mail -m journal -g 3 -n 4 -d 0 -e 60
 
 # The rate is of all runs together, per second of one core; e2fsck's time is not in it.
 distinct=$("$crash" -U "$work"/*.states)

@@ -158,6 +158,7 @@ static void plant(struct planting *p)
 		need(op_list_parse(&ops, p->planted->ops), p->planted->ops);
 	}
 	p->door.config.has_no_checksum = p->planted->has_no_checksum;
+	p->door.config.has_discard = strcmp(p->planted->name, "early-discard") == 0;
 	p->door.config.splits_rename = strcmp(p->planted->name, "split-rename") == 0;
 	p->door.config.ignores_revokes = strcmp(p->planted->name, "replay-without-revoke") == 0;
 	open_lab(&p->door, setup, s ? s->size_bytes : 0);

@@ -105,9 +105,9 @@ static void print_options(const struct door *d)
 	static const char *const modes[] = {[DATA_ORDERED] = "", [DATA_WRITEBACK] = " -m writeback", [DATA_JOURNAL] = " -m journal"};
 	const struct lab_config *c = &d->lab->config;
 
-	printf("crash -b %u -Z %llu -S %llu%s%s%s%s%s -i '%s' ", c->block_bytes, (unsigned long long)c->size_bytes,
+	printf("crash -b %u -Z %llu -S %llu%s%s%s%s%s%s -i '%s' ", c->block_bytes, (unsigned long long)c->size_bytes,
 	       (unsigned long long)c->seed, c->has_no_checksum ? " -C" : "", c->shuffles ? " -X" : "",
-	       modes[c->data_mode], d->fault ? " -p " : "",
+	       c->has_discard ? " -D" : "", modes[c->data_mode], d->fault ? " -p " : "",
 	       d->fault ? d->fault : "", c->setup);
 }
 

@@ -12,6 +12,7 @@
 #include "crash/need.h"
 
 #define MAGIC 0xc03b3998u
+#define SUPER_BYTES 1024u
 enum { TYPE_DESCRIPTOR = 1, TYPE_COMMIT = 2, TYPE_SUPER_V1 = 3, TYPE_SUPER_V2 = 4, TYPE_REVOKE = 5 };
 enum { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
 
@@ -88,14 +89,14 @@ static void cut_into_pieces(struct wlog *w)
 	uint32_t size = w->lab->config.block_bytes, room = 1;
 
 	for (uint32_t i = 0; i < w->run->nr_writes; i++)
-		room += w->run->writes[i].count * SECTOR_SIZE / size;
+		room += 1 + w->run->writes[i].count * SECTOR_SIZE / size;
 	w->pieces = need_memory(malloc(room * sizeof(w->pieces[0])));
 	for (uint32_t i = 0; i < w->run->nr_writes; i++) {
 		const struct run_write *rw = &w->run->writes[i];
 		uint64_t durable = durable_at(w->run, rw);
 
-		/* The superblock may be written by sectors: it is not among what the rules look at. */
-		for (uint32_t at = 0; !rw->is_discard && at + size <= rw->count * SECTOR_SIZE; at += size)
+		/* Superblocks are shorter than a large block. */
+		for (uint32_t at = 0; !rw->is_discard && at + SUPER_BYTES <= rw->count * SECTOR_SIZE; at += size)
 			add_piece(w, i, rw->sector / (size / SECTOR_SIZE) + at / size, rw->bytes + at, durable);
 	}
 }

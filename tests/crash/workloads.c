@@ -355,6 +355,7 @@ static const struct planted planted[] = {
 	{"replay-without-revoke", "reuse-blocks", NULL, false, NULL},
 	{"no-orphan", "orphans", NULL, true, NULL},
 	{"early-tail", "round-the-log", NULL, false, "R4"},
+	{"early-discard", NULL, "unlink foo; fsync /; truncate A/foo 100; sync", false, "R8"},
 	{"split-rename", NULL, "rename foo bar", false, NULL},
 };
 
