@@ -45,8 +45,9 @@ struct disk_ops {
 	const char *name;
 	/*
 	 * Carries out rq on the calling thread, and returns its status: for drivers whose system
-	 * calls block. The queue's worker threads call it, up to `depth` at once. NULL when the
-	 * driver has start().
+	 * calls block. The queue's worker threads call it, up to `depth` at once. A driver
+	 * that also has start() gets no workers: what is handed in is started, and only a submitter
+	 * that waits for one read, write or discard comes here, beside what is started. May be NULL then.
 	 */
 	int (*execute)(void *driver, struct request *rq);
 	/*

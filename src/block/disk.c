@@ -10,7 +10,7 @@
 static void check_limits(const struct disk_ops *ops, const struct disk_limits *limits)
 {
 	/* A driver that says otherwise has a bug. */
-	must(!ops->execute != !ops->start);
+	must(ops->execute || ops->start);
 	must(limits->depth >= 1);
 	must(limits->vecs_max >= 1);
 	must(limits->block_bytes >= SECTOR_SIZE && is_power_of_2(limits->block_bytes));

@@ -75,7 +75,8 @@ static struct request *take_direct(struct disk *disk, struct bio *bio) needs(dis
 {
 	struct request *rq;
 
-	if (disk->mode != QUEUE_WORKERS || disk->nr_free_tags == 0 || !bio_is_simple(disk, bio))
+	if (disk->mode == QUEUE_INLINE || !disk->ops->execute || disk->nr_free_tags == 0 ||
+	    !bio_is_simple(disk, bio))
 		return NULL;
 	rq = queue_slot_try(disk, SLOT_WAITED_FOR);
 	if (!rq)

@@ -25,6 +25,15 @@ static void partdisk_start(void *driver, struct request *rq)
 	stack_submit(&part->stack, rq, rq->sector + (part->offset_bytes >> SECTOR_SHIFT), rq->size_bytes);
 }
 
+/* For who waits: down to the lowest disk on his own thread. */
+static int partdisk_execute(void *driver, struct request *rq)
+{
+	struct partdisk *part = driver;
+
+	return lower_transfer(part->stack.lower, rq, 0, rq->size_bytes,
+			      (rq->sector << SECTOR_SHIFT) + part->offset_bytes);
+}
+
 /* Direct access, where the disk below has it. */
 
 static void *partdisk_map(void *driver, uint64_t offset_bytes, size_t len)
@@ -58,6 +67,7 @@ static void partdisk_close(void *driver)
 
 static const struct disk_ops partdisk_ops = {
 	.name = "part",
+	.execute = partdisk_execute,
 	.start = partdisk_start,
 	.map = partdisk_map,
 	.map_read = partdisk_map_read,

@@ -55,7 +55,10 @@ int lower_transfer(struct disk *lower, const struct request *rq, uint64_t skip, 
 	struct bio *bio = (struct bio *)space;
 
 	bio_init(bio, lower, rq->op, rq->flags | BIO_SYNC, offset_bytes >> SECTOR_SHIFT, VECS_MAX);
-	bio_add_from(bio, rq, skip, len_bytes);
+	if (rq->op == BIO_DISCARD)
+		bio->size_bytes = len_bytes;
+	else
+		bio_add_from(bio, rq, skip, len_bytes);
 	return bio_submit_wait(bio);
 }
 

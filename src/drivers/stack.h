@@ -49,7 +49,7 @@ struct disk_limits stack_limits(const struct disk *lower);
 /* The first len_bytes of rq's memory, at another place; of a flush or discard only what it has. */
 void stack_submit(struct stack *s, struct request *rq, sector_t lower_sector, uint32_t len_bytes);
 
-/* len_bytes of rq's memory from byte `skip` on, read or written at offset_bytes of another disk, and waited for. */
+/* rq's read, write or discard, of len_bytes from byte `skip` on, at offset_bytes of another disk; waits. */
 int lower_transfer(struct disk *lower, const struct request *rq, uint64_t skip, uint32_t len_bytes,
 		   uint64_t offset_bytes) must_check;
 

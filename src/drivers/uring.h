@@ -87,6 +87,7 @@ void uring_threads_stop(struct uringdisk *u);	/* nothing is under way */
 
 /* uringcall.c */
 bool uring_is_call(const struct uringdisk *u, const struct request *rq);	/* is it better done by a call? */
+int uring_call_now(struct uringdisk *u, struct uring_io *io) must_check;	/* returns its status */
 void uring_call_later(struct uringdisk *u, struct uring_io *io);
 int uring_callers_start(struct uringdisk *u) must_check;	/* as uring_threads_start() */
 void uring_callers_stop(struct uringdisk *u);

@@ -24,7 +24,7 @@ bool uring_is_call(const struct uringdisk *u, const struct request *rq)
 	return rq->op == BIO_READ && rq->size_bytes >= READ_BYTES_LARGE;
 }
 
-static int call_until_ended(struct uringdisk *u, struct uring_io *io)
+int uring_call_now(struct uringdisk *u, struct uring_io *io)
 {
 	int status;
 
@@ -89,7 +89,7 @@ static void caller_thread(void *arg)
 	while ((io = next_call(&u->callers))) {
 		struct request *rq = io->rq;
 
-		disk_complete(rq, call_until_ended(u, io));	/* from here on io may be another's */
+		disk_complete(rq, uring_call_now(u, io));	/* from here on io may be another's */
 	}
 }
 

@@ -43,6 +43,16 @@ static void uringdisk_start(void *driver, struct request *rq)
 	uring_start(driver, rq);
 }
 
+/* Who waits for one request would only sleep while other threads do it for him. */
+static int uringdisk_execute(void *driver, struct request *rq)
+{
+	struct uringdisk *u = driver;
+	struct uring_io *io = &u->ios[rq->tag];
+	int status = uring_io_begin(u, io, rq);
+
+	return status ? status : uring_call_now(u, io);
+}
+
 static void uringdisk_commit(void *driver)
 {
 	uring_commit(driver);
@@ -60,6 +70,7 @@ static void uringdisk_close(void *driver)
 
 static const struct disk_ops uringdisk_ops = {
 	.name = "uring",
+	.execute = uringdisk_execute,
 	.start = uringdisk_start,
 	.commit = uringdisk_commit,
 	.close = uringdisk_close,

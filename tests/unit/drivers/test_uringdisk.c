@@ -433,6 +433,31 @@ START_TEST(memory_that_direct_io_cannot_take_is_replaced)
 END_TEST
 
 /* What only copies to or from the host's cache, and a lot of it, or in a way that might wait there. */
+static uint32_t hand_in(struct disk *disk, enum bio_op op, uint32_t flags, uint64_t offset, void *memory,
+			uint32_t len)
+{
+	struct batch batch = {0};
+
+	batch_submit(&batch, disk, op, flags, offset, memory, len);
+	return batch_wait(&batch);
+}
+
+/* Who waits for one request needs no ring, no other thread, and one call. */
+START_TEST(a_waiting_submitter_makes_the_call_himself)
+{
+	struct uringdisk *u = NULL;
+	struct disk *disk = uring_over(file_of(1 << 20), &(struct uringdisk_config){.depth = 8},
+				       &(struct disk_config){.name = "image"}, &u);
+
+	put_pattern(disk, 4096, 8192, 1);
+	check_pattern(disk, 4096, 8192, 1);
+	ck_assert_uint_eq(counter_get(&uringdisk_stats(u)->calls), 2);
+	ck_assert_uint_eq(counter_get(&uringdisk_stats(u)->submitted), 0);
+	ck_assert_uint_eq(counter_get(&disk_stats(disk)->direct), 2);
+	disk_close(disk);
+}
+END_TEST
+
 START_TEST(bulk_copies_are_made_by_calls)
 {
 	struct uringdisk *u = NULL;
@@ -471,15 +496,15 @@ START_TEST(registered_memory_is_used_until_it_is_unregistered)
 	err = uringdisk_register_memory(u, memory, 65536);
 	if (err)
 		test_skip(strerror(-err));
-	ck_assert_int_eq(disk_write(disk, 0, memory + 4096, 8192, BIO_FUA), 0);
+	ck_assert_uint_eq(hand_in(disk, BIO_WRITE, BIO_FUA, 0, memory + 4096, 8192), 0);
 	ck_assert_uint_eq(counter_get(fixed), 1);
-	ck_assert_int_eq(disk_read(disk, 0, memory + 65536 - 512, 512), 0);
+	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory + 65536 - 512, 512), 0);
 	ck_assert_uint_eq(counter_get(fixed), 2);
-	ck_assert_int_eq(disk_read(disk, 4096, other, 4096), 0);
+	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 4096, other, 4096), 0);
 	ck_assert_uint_eq(counter_get(fixed), 2);
 	ck_assert_mem_eq(other, memory, 4096);
 	uringdisk_unregister_memory(u, memory);
-	ck_assert_int_eq(disk_read(disk, 0, memory, 4096), 0);
+	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory, 4096), 0);
 	ck_assert_uint_eq(counter_get(fixed), 2);
 	for (unsigned i = 0; i < URING_REGIONS_MAX; i++)
 		ck_assert_int_eq(uringdisk_register_memory(u, memory + i * 4096, 4096), 0);
@@ -534,6 +559,7 @@ TEST_SUITE(drivers_uringdisk)
 	tcase_add_test(tc, requests_outlive_the_thread_that_submitted_them);
 	tcase_add_test(tc, memory_that_direct_io_cannot_take_is_replaced);
 	tcase_add_test(tc, bulk_copies_are_made_by_calls);
+	tcase_add_test(tc, a_waiting_submitter_makes_the_call_himself);
 	tcase_add_test(tc, registered_memory_is_used_until_it_is_unregistered);
 	tcase_add_test(tc, a_refusal_of_io_uring_is_told_as_such);
 }
