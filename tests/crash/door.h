@@ -38,8 +38,8 @@ void tell_doing(FILE *to);
 void note_workload(const struct op_list *ops);
 /* Makes the finding of the last exploration small, prints it, and destroys the run. */
 void tell(struct door *d, struct run *run);
-/* A rule that the run breaks. */
-void tell_rule(struct door *d, const struct run *run, const char *why);
+/* The same for a rule that the run breaks. */
+void tell_rule(struct door *d, struct run *run);
 
 /* ---- main.c ---- */
 
@@ -53,6 +53,8 @@ bool try_workload(void *arg, const struct op_list *ops);
 
 void do_faults(struct door *d);
 void do_threaded(struct door *d);
+/* What the fault wants of the laboratory itself. */
+void plant_in_config(struct lab_config *config, const char *fault);
 /* Each planted fault is a test: 0 when all of them are found. */
 int find_planted(struct door *d);
 

@@ -31,7 +31,8 @@ bool time_is_up(const struct door *d)
 	return d->seconds && time(NULL) - d->began >= (time_t)d->seconds;
 }
 
-static bool obeys_rules(struct door *d, const struct run *run)
+/* False: the run is told of, and gone. */
+static bool obeys_rules(struct door *d, struct run *run)
 {
 	char why[300];
 
@@ -39,7 +40,7 @@ static bool obeys_rules(struct door *d, const struct run *run)
 	if (d->is_searching || rules_hold(d->lab, run, why, sizeof(why)))
 		return true;
 	d->nr_findings++;
-	tell_rule(d, run, why);
+	tell_rule(d, run);
 	return false;
 }
 
@@ -65,10 +66,8 @@ bool try_workload(void *arg, const struct op_list *ops)
 		need(run_plant(run, d->lab, d->fault), d->fault);
 	if (d->lists)
 		rules_list(d->lab, run, stdout);
-	if (!obeys_rules(d, run)) {
-		run_destroy(run);
+	if (!obeys_rules(d, run))
 		return d->nr_findings < 10;
-	}
 	if (!lab_explore(d->lab, run)) {
 		d->nr_findings++;
 		if (d->is_searching)
@@ -297,6 +296,8 @@ int main(int argc, char **argv)
 		read_option(&d, option, &setup);
 	if (d.config.block_bytes == 4096 && d.config.size_bytes < 8u << 20)
 		d.config.size_bytes = 8u << 20;
+	if (d.fault)
+		plant_in_config(&d.config, d.fault);
 	if (d.does_union)
 		return count_union(&d, argv + optind);
 	if (d.does_planted) {

@@ -49,6 +49,17 @@ run -f -g 11 -n 4 -d 0 -e 60 -T 60
 run -f -r append-log -n 4 -d 0 -e 60
 run -f -r spool-mail -m journal -g 3 -n 4 -d 0 -e 60
 
+# A finding is made small, and the command that it prints finds it again.
+again()
+{
+	local line
+	line=$("$crash" -q -p "$1" -o "$2" | sed -n "s/.*repeat: crash //p") || return 1
+	[ -n "$line" ] || return 1
+	! eval "'$crash' $line" >"$work/again" && grep -q '^BROKEN' "$work/again"
+}
+again split-rename 'mkdir c; creat c/x; rename foo bar; creat y'
+result $?
+
 # The rate is of all runs together, per second of one core; e2fsck's time is not in it.
 distinct=$("$crash" -U "$work"/*.states)
 read -r states checked rate <<<"$(awk '/workloads,/ { s += $3; e += $16; cpu += $3 / $19 }

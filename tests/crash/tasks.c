@@ -129,6 +129,13 @@ struct planting {
 	char rule[300];			/* what the rules said */
 };
 
+void plant_in_config(struct lab_config *config, const char *fault)
+{
+	config->has_discard |= strcmp(fault, "early-discard") == 0;
+	config->splits_rename = strcmp(fault, "split-rename") == 0;
+	config->ignores_revokes = strcmp(fault, "replay-without-revoke") == 0;
+}
+
 static void look_at_planted(struct planting *p, const struct op_list *ops)
 {
 	struct door *d = &p->door;
@@ -158,9 +165,7 @@ static void plant(struct planting *p)
 		need(op_list_parse(&ops, p->planted->ops), p->planted->ops);
 	}
 	p->door.config.has_no_checksum = p->planted->has_no_checksum;
-	p->door.config.has_discard = strcmp(p->planted->name, "early-discard") == 0;
-	p->door.config.splits_rename = strcmp(p->planted->name, "split-rename") == 0;
-	p->door.config.ignores_revokes = strcmp(p->planted->name, "replay-without-revoke") == 0;
+	plant_in_config(&p->door.config, p->planted->name);
 	open_lab(&p->door, setup, s ? s->size_bytes : 0);
 	look_at_planted(p, &ops);
 	if (p->door.nr_findings && !p->door.is_quiet)

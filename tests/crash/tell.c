@@ -68,7 +68,20 @@ static void without(const struct op_list *from, uint32_t i, struct op_list *to)
 			op_list_add(to, &from->ops[k]);
 }
 
-static struct run *still_breaks(struct door *d, const struct op_list *ops)
+/* What a run is made smaller by: true while it still breaks what it broke. */
+typedef bool (*breaks_fn)(struct door *d, struct run *run);
+
+static bool breaks_promise(struct door *d, struct run *run)
+{
+	return !lab_explore(d->lab, run);
+}
+
+static bool breaks_rule(struct door *d, struct run *run)
+{
+	return !rules_hold(d->lab, run, d->lab->finding.what, sizeof(d->lab->finding.what));
+}
+
+static struct run *still_breaks(struct door *d, const struct op_list *ops, breaks_fn breaks)
 {
 	char why[300];
 	struct run *run = lab_run(d->lab, ops, why, sizeof(why));
@@ -77,20 +90,20 @@ static struct run *still_breaks(struct door *d, const struct op_list *ops)
 		return NULL;
 	if (d->fault)
 		need(run_plant(run, d->lab, d->fault), d->fault);
-	if (!lab_explore(d->lab, run))
+	if (breaks(d, run))
 		return run;
 	run_destroy(run);
 	return NULL;
 }
 
-static struct run *minimise_ops(struct door *d, struct run *run)
+static struct run *minimise_ops(struct door *d, struct run *run, breaks_fn breaks)
 {
 	for (uint32_t i = run->actors[0].ops.nr; i-- > 0 && run->actors[0].ops.nr <= 60;) {
 		struct op_list fewer;
 		struct run *smaller;
 
 		without(&run->actors[0].ops, i, &fewer);
-		smaller = still_breaks(d, &fewer);
+		smaller = still_breaks(d, &fewer, breaks);
 		op_list_done(&fewer);
 		if (smaller) {
 			run_destroy(run);
@@ -105,8 +118,8 @@ static void print_options(const struct door *d)
 	static const char *const modes[] = {[DATA_ORDERED] = "", [DATA_WRITEBACK] = " -m writeback", [DATA_JOURNAL] = " -m journal"};
 	const struct lab_config *c = &d->lab->config;
 
-	printf("crash -b %u -Z %llu -S %llu%s%s%s%s%s%s -i '%s' ", c->block_bytes, (unsigned long long)c->size_bytes,
-	       (unsigned long long)c->seed, c->has_no_checksum ? " -C" : "", c->shuffles ? " -X" : "",
+	printf("crash -b %u -Z %llu -S %llu -u %u%s%s%s%s%s%s -i '%s' ", c->block_bytes, (unsigned long long)c->size_bytes,
+	       (unsigned long long)c->seed, c->unused_inodes_max, c->has_no_checksum ? " -C" : "", c->shuffles ? " -X" : "",
 	       c->has_discard ? " -D" : "", modes[c->data_mode], d->fault ? " -p " : "",
 	       d->fault ? d->fault : "", c->setup);
 }
@@ -116,9 +129,9 @@ void tell(struct door *d, struct run *run)
 	static char text[1u << 16];
 	struct run *again;
 
-	run = minimise_ops(d, run);
+	run = minimise_ops(d, run, breaks_promise);
 	/* The finding is of the last exploration, which may have been one that found nothing. */
-	again = still_breaks(d, &run->actors[0].ops);
+	again = still_breaks(d, &run->actors[0].ops, breaks_promise);
 	if (again) {
 		run_destroy(run);
 		run = again;
@@ -134,13 +147,16 @@ void tell(struct door *d, struct run *run)
 	run_destroy(run);
 }
 
-void tell_rule(struct door *d, const struct run *run, const char *why)
+void tell_rule(struct door *d, struct run *run)
 {
 	static char text[1u << 16];
 
+	run = minimise_ops(d, run, breaks_rule);
+	need(breaks_rule(d, run), "a rule that is broken twice");
 	print_ops(&run->actors[0].ops, text, sizeof(text));
-	printf("BROKEN: %s\n  the writes, one a line: ", why);
+	printf("BROKEN: %s\n  after: %s\n  the writes, one a line: ", d->lab->finding.what, text);
 	print_options(d);
 	printf("-L -o '%s'\n", text);
 	fflush(stdout);
+	run_destroy(run);
 }
