@@ -1,10 +1,10 @@
 /*
- * fsck/prefetch.h - a second thread that asks for what the passes will read next.
+ * fsck/prefetch.h - threads that ask for what the passes will read next.
  *
- * Purpose     Keeps the disk busy while a pass computes: inode tables some groups ahead, directory
- *             blocks in the order in which they lie.
+ * Purpose     Keeps the disk busy while a pass computes: inode tables some groups ahead, with the bitmaps
+ *             beside them and the indirect blocks that they name; directory blocks in their order.
  * Ownership   prefetch_*() starts, prefetch_end() stops and frees. NULL everywhere is harmless: without
- *             a thread everything works, later.
+ *             threads everything works, later.
  * Locking     One mutex around how far the pass has come.
  */
 #ifndef FSCK_PREFETCH_H

@@ -79,6 +79,14 @@ static const struct row rows[NR_PROBLEMS] = {
 	[SUPER_QUOTA] = {"super-quota",
 			 "The superblock names inodes of quotas, but the feature is off.", Q_CLEAR,
 			 PREEN},
+	[SUPER_ORPHAN_FILE] = {"super-orphan-file",
+			       "The superblock calls inode %i the file of orphans, but the feature is "
+			       "off.",
+			       Q_CLEAR, PREEN},
+	[SUPER_ORPHAN_FILE_STALE] = {"super-orphan-file-stale",
+				     "The superblock names a file of orphans (inode %i), but the "
+				     "feature is off.",
+				     Q_CLEAR, PREEN | QUIET | HARMLESS},
 	[SUPER_DESC_SIZE] = {"super-desc-size", "The superblock says that descriptors have %n bytes.",
 			     Q_FIX, PREEN},
 	[SUPER_MTIME_FUTURE] = {"super-mtime", "The superblock's last mount lies in the future.", Q_FIX,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -332,6 +333,24 @@ void store_discard(struct store *s, fsblk_t block, uint64_t count)
 	ignore(fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 (off_t)(block << s->block_bits), (off_t)(count << s->block_bits)),
 	       "it only saves room");
+}
+
+bool store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len)
+{
+	return !read_all(s, offset, buf, len);
+}
+
+static bool byte_is_cached(const struct store *s, uint64_t offset)
+{
+	char byte;
+	struct iovec to = {&byte, 1};
+
+	return preadv2(s->fd, &to, 1, (off_t)offset, RWF_NOWAIT) == 1;
+}
+
+bool store_is_cached(const struct store *s, uint64_t offset, uint64_t len)
+{
+	return byte_is_cached(s, offset) && byte_is_cached(s, offset + len - 1);
 }
 
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count)

@@ -5,7 +5,7 @@
  *             store_flush(), together and behind a barrier. What nobody points to yet is written
  *             beforehand, so that an interruption never leaves a pointer to something that is not there.
  * Ownership   struct store is the caller's. It owns the descriptor from store_open() to store_close().
- * Locking     One thread; store_prefetch() may be called from a second one.
+ * Locking     One thread; what is said to be for other threads looks at fixed fields only.
  * Invariants  S1  A read sees every write before it, held back or not.
  *             S2  Nothing is written where is_writable is false, and nothing to the image where there
  *                 is a disk over it.
@@ -62,6 +62,10 @@ int store_flush(struct store *s) must_check;
 uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end);
 /* Makes a hole of blocks that nobody needs; not being able to is no error. Nothing is held of them. */
 void store_discard(struct store *s, fsblk_t block, uint64_t count);
+/* For other threads: bytes as the image has them, whatever is held back. False: not all could be read. */
+bool store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len) must_check;
+/* Are the first and the last byte in the host's memory? A hint. */
+bool store_is_cached(const struct store *s, uint64_t offset, uint64_t len);
 /* Asks the kernel to read ahead. */
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count);
 

@@ -323,6 +323,26 @@ static void check_quota_fields(struct fsck *f)
 	}
 }
 
+/* e2fsck clears the inode that the field names, feature or not: here the field goes, and the file stays. */
+static void check_orphan_file(struct fsck *f)
+{
+	inr_t ino = le32_get(f->super.orphan_file_inum);
+	struct where w = {.ino = ino};
+	union inode_buf buf;
+	bool is_used;
+
+	if (!ino)
+		return;
+	is_used = inode_nr_is_valid(&f->geo, ino) && fsck_read_inode(f, ino, &buf) &&
+		  (le16_get(buf.raw.links_count) || le32_get(buf.raw.blocks) ||
+		   le32_get(buf.raw.block[0]));
+	if (problem(f, is_used ? SUPER_ORPHAN_FILE : SUPER_ORPHAN_FILE_STALE, w)) {
+		f->super.orphan_file_inum = le32_make(0);
+		f->super_dirty = true;
+		f->backups_dirty = true;
+	}
+}
+
 static void check_uuid(struct fsck *f)
 {
 	static const uint8_t none[16];
@@ -378,6 +398,7 @@ void super_check_fields(struct fsck *f)
 	check_extra_isize(f, &s->want_extra_isize);
 	descs_check(f);
 	check_quota_fields(f);
+	check_orphan_file(f);
 	check_desc_size(f);
 	check_uuid(f);
 	check_times(f);

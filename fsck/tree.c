@@ -15,6 +15,24 @@ static uint64_t span_of_slot(const struct geometry *geo, unsigned level)
 static bool walk_slots(struct tree_walk *w, le32_t *slots, unsigned count, unsigned level, lblk_t lblk,
 		       uint64_t span);
 
+/* Indirect blocks below an indirect block: all of them will be read, one after another. */
+static void ask_for_children(struct tree_walk *w, const le32_t *slots)
+{
+	const struct geometry *geo = &w->f->geo;
+	unsigned i, run;
+
+	for (i = 0; i < geo->addr_per_block; i += run) {
+		uint32_t first = le32_get(slots[i]);
+
+		for (run = 1; first && i + run < geo->addr_per_block &&
+			      le32_get(slots[i + run]) == first + run;
+		     run++)
+			;
+		if (first && first < geo->blocks_count)
+			store_prefetch(&w->f->store, first, run);
+	}
+}
+
 /* Goes below one pointer that the visitor agreed to. Returns true if the pointer is to be cleared. */
 static bool walk_below(struct tree_walk *w, fsblk_t block, unsigned level, lblk_t lblk)
 {
@@ -25,6 +43,8 @@ static bool walk_below(struct tree_walk *w, fsblk_t block, unsigned level, lblk_
 		return w->unreadable && w->unreadable(w, block, level, lblk);
 	if (w->look && !w->look(w, block, level, lblk, slots))
 		return true;
+	if (level > 1)
+		ask_for_children(w, slots);
 	if (walk_slots(w, slots, geo->addr_per_block, level - 1, lblk, span_of_slot(geo, level)) &&
 	    !(w->f->meta && bitmap_test(w->f->meta, block_bit(w->f, block))))
 		fsck_write_block(w->f, block, slots);
