@@ -30,15 +30,29 @@ struct rig {
 	struct journal *journal;
 	unsigned nr_written, nr_committed, nr_aborted;
 	int write_error;
+	bool asks_meanwhile;		/* write_ordered() looks at what the next transaction may do */
 	struct journal_inode file;
 };
 
 static struct rig *rig_of_file;		/* write_ordered() gets the file only */
 
+/* A transaction is being committed that waits for the file's data: the next one must not take it away. */
+static void ask_meanwhile(struct rig *r)
+{
+	struct handle h;
+
+	ck_assert_int_eq(handle_start(r->journal, 1, &h), 0);
+	handle_add_ordered(&h, &r->file);
+	ck_assert(!handle_may_drop_ordered(&h, &r->file));
+	ck_assert_int_eq(handle_stop(&h), 0);
+}
+
 static int write_ordered(struct journal_inode *ji)
 {
 	ck_assert_ptr_eq(ji, &rig_of_file->file);
 	rig_of_file->nr_written++;
+	if (rig_of_file->asks_meanwhile)
+		ask_meanwhile(rig_of_file);
 	return rig_of_file->write_error;
 }
 
@@ -160,6 +174,20 @@ static void create(struct rig *r, struct handle *h, fsblk_t block, uint8_t fill)
 
 	ck_assert_int_eq(buffer_get(&r->buffers, block, &b), 0);
 	ck_assert_int_eq(handle_get_create_access(h, b), 0);
+	buffer_lock(b);
+	memset(buffer_data(b), fill, BLOCK);
+	buffer_set_uptodate(b);
+	handle_dirty_metadata(h, b);
+	buffer_unlock(b);
+	buffer_put(b);
+}
+
+static void log_data(struct rig *r, struct handle *h, fsblk_t block, uint8_t fill)
+{
+	struct buffer *b;
+
+	ck_assert_int_eq(buffer_get(&r->buffers, block, &b), 0);
+	ck_assert_int_eq(handle_get_data_access(h, b), 0);
 	buffer_lock(b);
 	memset(buffer_data(b), fill, BLOCK);
 	buffer_set_uptodate(b);
@@ -339,6 +367,109 @@ START_TEST(J2_holds_for_a_file_that_was_let_go)
 	ck_assert(commits_block_apart(&r));
 	ck_assert_uint_eq(r.nr_written, 0);
 	rig_done(&r);
+}
+END_TEST
+
+START_TEST(J2_file_whose_data_is_logged_is_not_waited_for)
+{
+	struct journal_recovery found;
+	struct handle h;
+	struct rig r;
+
+	rig_init(&r, COMMIT_ASYNC);
+	flushes_of_commit(&r);
+	begin(&r, 2, &h);
+	change(&r, &h, 5, 3);
+	handle_add_ordered(&h, &r.file);
+	log_data(&r, &h, 9, 44);
+	ck_assert(handle_may_drop_ordered(&h, &r.file));
+	handle_drop_ordered(&h, &r.file);
+	ck_assert_int_eq(handle_stop(&h), 0);
+	ck_assert(!commits_block_apart(&r));
+	ck_assert_uint_eq(r.nr_written, 0);
+	crash(&r, &found);
+	ck_assert_uint_eq(on_disk(&r, 9), 44);
+	rig_done_after_crash(&r);
+}
+END_TEST
+
+START_TEST(J2_data_that_an_earlier_commit_waits_for_stays_ordered)
+{
+	struct handle h;
+	struct rig r;
+
+	rig_init(&r, COMMIT_ASYNC);
+	begin(&r, 1, &h);
+	change(&r, &h, 5, 3);
+	handle_add_ordered(&h, &r.file);
+	ck_assert_int_eq(handle_stop(&h), 0);
+	r.asks_meanwhile = true;
+	ck_assert_int_eq(journal_force_commit(r.journal), 0);
+	ck_assert_uint_eq(r.nr_written, 1);
+	r.asks_meanwhile = false;
+	begin(&r, 1, &h);
+	ck_assert(handle_may_drop_ordered(&h, &r.file));
+	ck_assert_int_eq(handle_stop(&h), 0);
+	journal_inode_forget(r.journal, &r.file);
+	rig_done(&r);
+}
+END_TEST
+
+START_TEST(J8_logged_data_is_known_until_the_tail_has_passed_it)
+{
+	struct handle h;
+	struct rig r;
+
+	rig_init(&r, COMMIT_ASYNC);
+	ck_assert(!journal_logs_data(r.journal));
+	begin(&r, 2, &h);
+	log_data(&r, &h, 9, 1);
+	log_data(&r, &h, 11, 1);
+	ck_assert(journal_has_data(r.journal, 9));
+	ck_assert(!journal_has_data(r.journal, 10));
+	ck_assert_int_eq(handle_stop(&h), 0);
+	ck_assert_int_eq(journal_force_commit(r.journal), 0);
+	begin(&r, 1, &h);
+	log_data(&r, &h, 11, 2);	/* again, in a later transaction that stays in the log */
+	ck_assert_int_eq(handle_stop(&h), 0);
+	ck_assert(journal_has_data(r.journal, 9));
+	ck_assert_int_eq(journal_force_commit(r.journal), 0);
+	begin(&r, 1, &h);
+	change(&r, &h, 11, 3);		/* pins it: the second transaction cannot be passed */
+	ck_assert_int_eq(checkpoint_run(r.journal), 0);
+	ck_assert_uint_eq(on_disk(&r, 9), 1);
+	ck_assert(!journal_has_data(r.journal, 9));
+	ck_assert(journal_has_data(r.journal, 11));
+	ck_assert_int_eq(handle_stop(&h), 0);
+	rig_done(&r);
+}
+END_TEST
+
+START_TEST(J8_freed_data_is_revoked_and_forgotten)
+{
+	struct journal_recovery found;
+	uint8_t data[BLOCK];
+	struct handle h;
+	struct rig r;
+
+	rig_init(&r, COMMIT_ASYNC);
+	begin(&r, 1, &h);
+	log_data(&r, &h, 9, 1);
+	ck_assert_int_eq(handle_stop(&h), 0);
+	ck_assert_int_eq(journal_force_commit(r.journal), 0);
+	begin(&r, 2, &h);
+	change(&r, &h, 5, 1);
+	ck_assert_int_eq(handle_forget(&h, &r.buffers, 9), 0);
+	ck_assert(!journal_has_data(r.journal, 9));
+	ck_assert_int_eq(handle_stop(&h), 0);
+	ck_assert_int_eq(journal_force_commit(r.journal), 0);
+	memset(data, 77, sizeof(data));
+	ck_assert_int_eq(disk_write(r.disk, 9 * BLOCK, data, BLOCK, 0), 0);
+	ck_assert_int_eq(buffer_sync(&r.buffers), 0);
+	crash(&r, &found);
+	ck_assert_uint_eq(found.nr_revoked, 1);
+	ck_assert_uint_eq(on_disk(&r, 9), 77);
+	rig_done_after_crash(&r);
 }
 END_TEST
 
@@ -668,6 +799,10 @@ TEST_SUITE(journal_running)
 	tcase_add_test(tc, commit_takes_the_least_flushes);
 	tcase_add_test(tc, J2_ordered_data_parts_the_commit_block_from_the_log);
 	tcase_add_test(tc, J2_holds_for_a_file_that_was_let_go);
+	tcase_add_test(tc, J2_file_whose_data_is_logged_is_not_waited_for);
+	tcase_add_test(tc, J2_data_that_an_earlier_commit_waits_for_stays_ordered);
+	tcase_add_test(tc, J8_logged_data_is_known_until_the_tail_has_passed_it);
+	tcase_add_test(tc, J8_freed_data_is_revoked_and_forgotten);
 	tcase_add_test(tc, revokes_longer_than_a_sector_part_the_commit_block);
 	tcase_add_test(tc, flush_of_a_commit_serves_only_what_came_before);
 	tcase_add_test(tc, freed_block_is_not_replayed_over_what_came_after);
