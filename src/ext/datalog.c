@@ -77,9 +77,10 @@ int datalog_settle(struct handle *h, uint32_t credits, struct inode *inode, uint
 
 		err = first_error(err, mapping_write_range(&inode->mapping, 0, UINT64_MAX, WRITEBACK_WAIT));
 		info_of(inode)->has_older_dirty = false;
-		err = first_error(err, handle_start(ext_of(inode)->journal, credits, h));
+		if (!err)
+			err = handle_start(ext_of(inode)->journal, credits, h);
 		if (err)
-			return err;
+			return err;	/* without a handle */
 	}
 	return 0;
 }
