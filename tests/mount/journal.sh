@@ -110,6 +110,27 @@ logs_data()
 	echo "$((after - before)) blocks logged"
 	[ "$2" = yes ] && [ $((after - before)) -gt 90 ] || { [ "$2" = no ] && [ $((after - before)) -lt 30 ]; }
 }
+
+# The attribute j, which chattr sets elsewhere, asks for it for one file.
+attribute_j()
+{
+	local before
+	make_image "$IMG" mkfs.extant -t ext3 -b 4096 64M
+	mount_as extant "$IMG" "$MNT"
+	head -c 400000 /dev/zero | tee "$MNT/with" >"$MNT/without"
+	unmount "$MNT" "$IMG"
+	debugfs -w -R "set_inode_field with flags 0x4000" "$IMG"
+	mount_as extant "$IMG" "$MNT"
+	before=$(counter journal.blocks_logged)
+	head -c 400000 /dev/urandom | dd of="$MNT/without" bs=100000 conv=notrunc,fsync status=none
+	[ $(($(counter journal.blocks_logged) - before)) -lt 30 ]
+	before=$(counter journal.blocks_logged)
+	head -c 400000 /dev/urandom | dd of="$MNT/with" bs=100000 conv=notrunc,fsync status=none
+	[ $(($(counter journal.blocks_logged) - before)) -gt 90 ]
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
+}
+try "the attribute j does so for its file" attribute_j
 try "data=journal logs what is overwritten" logs_data data=journal yes "-b 4096" ""
 try "data=ordered does not" logs_data data=ordered no "-b 4096" ""
 try "the superblock's default mode counts" logs_data "" yes "-b 4096" journal_data
