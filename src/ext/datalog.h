@@ -22,7 +22,7 @@
 bool datalog_is_wanted(const struct inode *inode);
 /*
  * Before a write to [pos, ..) under *h, no page locked: what D2 says becomes true, and *h may be
- * another handle of the same size afterwards.
+ * another handle of the same size afterwards; after an error there is none.
  */
 int datalog_settle(struct handle *h, uint32_t credits, struct inode *inode, uint64_t pos) must_check;
 /* The page is locked and mapped to an old block, and a write will fill it: logged if it must be. */

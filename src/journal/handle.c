@@ -403,11 +403,12 @@ void handle_drop_ordered(struct handle *h, struct journal_inode *ji)
 	mutex_unlock(&h->journal->lock);
 }
 
-static uint32_t count_ordered(const struct transaction *tx)
+/* How many files it waits for; beyond nr_max it does not matter how many. */
+static uint32_t count_ordered(const struct transaction *tx, uint32_t nr_max)
 {
 	uint32_t nr = 0;
 
-	for (const struct list *l = tx->ordered.next; l != &tx->ordered; l = l->next)
+	for (const struct list *l = tx->ordered.next; l != &tx->ordered && nr <= nr_max; l = l->next)
 		nr++;
 	return nr;
 }
@@ -427,7 +428,7 @@ void journal_visit_ordered(struct journal *j, tid_t tid, uint32_t nr_max, void (
 	uint32_t nr;
 
 	mutex_lock(&j->lock);
-	nr = j->running && j->running->tid == tid ? count_ordered(j->running) : 0;
+	nr = j->running && j->running->tid == tid ? count_ordered(j->running, nr_max) : 0;
 	for (uint32_t i = 0; i < nr && nr <= nr_max; i++) {
 		struct journal_inode *ji;
 
