@@ -75,6 +75,9 @@ struct disk_ops {
 
 struct disk_config {
 	const char *name;		/* for messages: the image's path */
+	/* Told of each request that the driver ended, with its status; no lock is held. NULL: nobody. */
+	void (*trace)(void *arg, const struct request *rq, int status);
+	void *trace_arg;
 	uint32_t queue_depth_max;	/* requests queued and dispatched; default 256 */
 	uint32_t nr_workers;		/* for drivers with execute(); default min(depth, 4); 0 with is_inline */
 	bool is_inline;			/* tests: bios are carried out by their submitter, in order */

@@ -31,6 +31,8 @@ static void disk_init(struct disk *disk, const struct disk_ops *ops, void *drive
 	disk->ops = ops;
 	disk->driver = driver;
 	disk->limits = *limits;
+	disk->trace = config->trace;
+	disk->trace_arg = config->trace_arg;
 	disk->mode = queue_mode_of(ops, config);
 	disk->elevator_ops = config->elevator ? config->elevator : &fifo_elevator;
 	mutex_init(&disk->lock, RANK_QUEUE, "disk queue");

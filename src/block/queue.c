@@ -125,6 +125,8 @@ void queue_account(struct disk *disk, struct request *rq, int status)
 		counter_add(&stats->errors, 1);
 	histogram_add(&stats->service_ns, now(disk) - rq->dispatched_ns);
 	trace("block.complete", rq->sector, (uint64_t)-status);
+	if (disk->trace)
+		disk->trace(disk->trace_arg, rq, status);
 }
 
 void queue_release(struct disk *disk, struct request *rq)

@@ -63,6 +63,8 @@ struct disk {
 	struct cond drained;
 	uint32_t nr_drainers;
 
+	void (*trace)(void *arg, const struct request *rq, int status);	/* [none: set once] */
+	void *trace_arg;
 	struct disk_stats stats;
 };
 

@@ -18,6 +18,8 @@ int ctl_stat(int argc, char **argv);
 int ctl_sync(int argc, char **argv);
 int ctl_top(int argc, char **argv);
 int ctl_trace(int argc, char **argv);
+int ctl_iolog(int argc, char **argv);
+int ctl_replay(int argc, char **argv);
 int ctl_umount(int argc, char **argv);
 
 /* As the program umount(8) looks for; exit statuses are umount's. */

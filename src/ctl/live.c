@@ -81,17 +81,21 @@ static void copy_rest(FILE *from)
 		fputs(line, stdout);
 }
 
-static int simple(int argc, char **argv, const char *word)
+static int ask_and_print(const char *dir, const char *command, const char *word)
 {
-	FILE *daemon;
+	FILE *daemon = ask(dir, command, word);
 
-	(void)argc;
-	daemon = ask(argv[1], argv[0], word);
 	if (!daemon)
 		return CTL_FAILED;
 	copy_rest(daemon);
 	fclose(daemon);
 	return 0;
+}
+
+static int simple(int argc, char **argv, const char *word)
+{
+	(void)argc;
+	return ask_and_print(argv[1], argv[0], word);
 }
 
 static int usage(const char *text)
@@ -105,9 +109,35 @@ int ctl_stat(int argc, char **argv)
 	return argc == 2 ? simple(argc, argv, "") : usage("stat DIR");
 }
 
+/* The daemon has another working directory than we. FILE NULL: stop. */
+static int set_iolog(const char *dir, const char *file)
+{
+	char cwd[4096] = "", path[CONTROL_LINE_BYTES_MAX];
+
+	if (!file)
+		return ask_and_print(dir, "iolog", "");
+	if (file[0] != '/' && !getcwd(cwd, sizeof(cwd))) {
+		perror("extantctl");
+		return CTL_FAILED;
+	}
+	if (snprintf(path, sizeof(path), "%s%s%s", cwd, cwd[0] ? "/" : "", file) >= (int)sizeof(path)) {
+		fprintf(stderr, "extantctl: %s: the name is too long\n", file);
+		return CTL_USAGE;
+	}
+	return ask_and_print(dir, "iolog", path);
+}
+
+int ctl_iolog(int argc, char **argv)
+{
+	return argc == 2 || argc == 3 ? set_iolog(argv[1], argc == 3 ? argv[2] : NULL) : usage("iolog DIR [FILE]");
+}
+
+/* Also `trace --iolog FILE DIR`. */
 int ctl_trace(int argc, char **argv)
 {
-	return argc == 2 ? simple(argc, argv, "") : usage("trace DIR");
+	if (argc == 4 && strcmp(argv[1], "--iolog") == 0)
+		return set_iolog(argv[3], argv[2]);
+	return argc == 2 ? simple(argc, argv, "") : usage("trace [--iolog FILE] DIR");
 }
 
 int ctl_sync(int argc, char **argv)

@@ -208,7 +208,8 @@ static bool make_absolute(char **path)
 static bool take_paths(struct command *c, const char *image, const char *mountpoint)
 {
 	return resolve(image, &c->image) && resolve(mountpoint, &c->mountpoint) && is_directory(c->mountpoint) &&
-	       make_absolute(&c->options.cow_path) && make_absolute(&c->options.record_path);
+	       make_absolute(&c->options.cow_path) && make_absolute(&c->options.record_path) &&
+	       make_absolute(&c->options.iolog_path);
 }
 
 bool command_parse(struct command *c, int argc, char **argv, enum mount_status *ret_status)

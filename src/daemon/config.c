@@ -81,6 +81,7 @@ static const struct option_row rows[] = {
 	SIZE("offset", offset_bytes, 0, "the file system begins at this byte of the image"),
 	FLAG("cow", has_cow, 1, "writable, but the image stays as it is: writes are kept in memory"),
 	TEXT("cow", cow_path, "the same, with writes kept in this new file"),
+	TEXT("iolog", iolog_path, "write the image's requests into this new file, for fio --read_iolog"),
 	TEXT("record", record_path, "record what reaches the disk into this new file"),
 
 	SIZE("cache", cache_bytes, PAGE_CACHE_BYTES_MIN,

@@ -48,6 +48,7 @@ struct mount_options {
 	uint64_t offset_bytes;
 	bool has_cow;			/* writes stay in memory */
 	char *cow_path;			/* or in this file */
+	char *iolog_path;		/* its requests are written here, for fio */
 	char *record_path;		/* what reaches the disk is recorded here */
 
 	/* limits */

@@ -53,6 +53,16 @@ static void answer_sched(struct control *c, const char *word, FILE *to)
 		fprintf(to, "error: %s\n", why);
 }
 
+static void answer_iolog(struct control *c, const char *word, FILE *to)
+{
+	char why[300];
+
+	if (stack_set_iolog(c->stack, word, why, sizeof(why)) == 0)
+		fprintf(to, "ok\n");
+	else
+		fprintf(to, "error: %s\n", why);
+}
+
 static void answer_sync(struct control *c, const char *word, FILE *to)
 {
 	int err = stack_sync(c->stack);
@@ -71,6 +81,7 @@ static const struct {
 	{"stat", answer_stat},
 	{"trace", answer_trace},
 	{"sched", answer_sched},
+	{"iolog", answer_iolog},
 	{"sync", answer_sync},
 };
 

@@ -15,6 +15,7 @@
 #include "block/disk.h"
 #include "drivers/cowdisk.h"
 #include "drivers/filedisk.h"
+#include "drivers/iolog.h"
 #include "drivers/mmapdisk.h"
 #include "drivers/partdisk.h"
 #include "drivers/recorddisk.h"
@@ -103,16 +104,23 @@ static int open_driver(const char *image, const struct mount_options *o, const s
 	return open_file(image, o, config, ret_disk, why, why_size);
 }
 
-static int open_image(const char *image, const struct mount_options *o, struct clock *clock, struct disk **ret_disk,
+static void trace_to_iolog(const struct disks *d, struct disk_config *config, bool is_traced)
+{
+	config->trace = is_traced ? iolog_note : NULL;
+	config->trace_arg = d->iolog;
+}
+
+static int open_image(struct disks *d, const char *image, const struct mount_options *o, struct clock *clock,
 		      char *why, size_t why_size)
 {
-	const struct disk_config config = disk_config_of(image, o, clock);
+	struct disk_config config = disk_config_of(image, o, clock);
 	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * (long)NSEC_PER_MSEC};
 	unsigned waited_ms;
 	int err;
 
+	trace_to_iolog(d, &config, o->driver != DRIVER_SIM);	/* else of the simulated disk over it */
 	for (waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
-		err = open_driver(image, o, &config, ret_disk, why, why_size);
+		err = open_driver(image, o, &config, &d->top, why, why_size);
 		if (err != -EBUSY || waited_ms >= LOCK_WAIT_MS || mountinfo_has_source(MOUNT_TYPE, image))
 			return err;
 		nanosleep(&pause, NULL);
@@ -132,11 +140,12 @@ static int add_sim(struct disks *d, const char *image, const struct mount_option
 		.drive = SIM_REAL,
 		.owns_media = true,
 	};
-	const struct disk_config config = disk_config_of(image, o, clock);
+	struct disk_config config = disk_config_of(image, o, clock);
 	int err;
 
 	if (o->driver != DRIVER_SIM)
 		return 0;
+	trace_to_iolog(d, &config, true);
 	err = simdisk_open(d->top, &sim, &config, &d->top, NULL, why, why_size);
 	if (!err)
 		d->image = d->top;
@@ -184,11 +193,16 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 	       char *why, size_t why_size)
 {
 	struct disks d = {0};
-	int err = open_image(image, options, clock, &d.top, why, why_size);
+	int err = iolog_create(&d.iolog);
 	char clause[512];
 
-	if (err)
+	snprintf(why, why_size, "%s: out of memory", image);
+	if (!err)
+		err = open_image(&d, image, options, clock, why, why_size);
+	if (err) {
+		iolog_destroy(d.iolog);
 		return err;
+	}
 	d.image = d.top;
 	snprintf(clause, sizeof(clause), "out of memory");
 	err = add_sim(&d, image, options, clock, clause, sizeof(clause));
@@ -198,6 +212,8 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 		err = add_cow(&d, image, options->cow_path, clock, clause, sizeof(clause));
 	if (!err)
 		err = add_record(&d, image, options->record_path, clock, clause, sizeof(clause));
+	if (!err && options->iolog_path)
+		err = iolog_start(d.iolog, options->iolog_path, disk_name(d.image), clause, sizeof(clause));
 	if (err) {
 		snprintf(why, why_size, "%s: %s", image, clause);
 		disks_close(&d);
@@ -227,12 +243,29 @@ int disks_set_scheduler(struct disks *disks, const char *name, char *why, size_t
 	return err;
 }
 
+int disks_set_iolog(struct disks *disks, const char *path, char *why, size_t why_size)
+{
+	int err;
+
+	if (path[0])
+		return iolog_start(disks->iolog, path, disk_name(disks->image), why, why_size);
+	err = iolog_stop(disks->iolog);
+	if (err)
+		snprintf(why, why_size, "the iolog is not complete: %s", strerror(-err));
+	return err;
+}
+
 void disks_close(struct disks *disks)
 {
 	int err = 0;
 
 	disk_close(disks->top);
 	disks->top = NULL;
+	err = disks->iolog ? iolog_stop(disks->iolog) : 0;
+	if (err)
+		log_error("the iolog is not complete: %s", strerror(-err));
+	iolog_destroy(disks->iolog);
+	disks->iolog = NULL;
 	if (!disks->log)
 		return;
 	err = recordlog_error(disks->log);

@@ -20,10 +20,12 @@
 
 struct disk;
 struct recordlog;
+struct iolog;
 
 struct disks {
 	struct disk *top;
 	struct disk *image;		/* the lowest: its queue has the scheduler */
+	struct iolog *iolog;		/* what the image's requests are told to */
 	struct recordlog *log;		/* -o record=; NULL: none */
 };
 
@@ -34,6 +36,8 @@ int disks_open(const char *image, const struct mount_options *options, struct cl
 int disks_add_scratch(struct disks *disks, const char *image, struct clock *clock, char *why, size_t why_size) must_check;
 /* -EINVAL: there is none of this name; why lists those there are. */
 int disks_set_scheduler(struct disks *disks, const char *name, char *why, size_t why_size) must_check;
+/* Begins to write the image's requests to a new file, for fio; path empty: ends it. */
+int disks_set_iolog(struct disks *disks, const char *path, char *why, size_t why_size) must_check;
 void disks_close(struct disks *disks);
 /* Names the partitions, when the disk has any, for a message; else text is empty. */
 void disks_describe_partitions(struct disk *disk, char *text, size_t size);

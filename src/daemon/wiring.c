@@ -377,6 +377,11 @@ int stack_set_scheduler(struct stack *stack, const char *name, char *why, size_t
 	return disks_set_scheduler(&stack->disks, name, why, why_size);
 }
 
+int stack_set_iolog(struct stack *stack, const char *path, char *why, size_t why_size)
+{
+	return disks_set_iolog(&stack->disks, path, why, why_size);
+}
+
 int stack_sync(struct stack *stack)
 {
 	return super_sync(stack->sb);

@@ -30,6 +30,8 @@ uint32_t stack_time_gran_ns(const struct stack *stack);
 int stack_close(struct stack *stack) must_check;
 /* Counters of all rooms, one "room.name value" a line. Any thread. */
 void stack_print_counters(struct stack *stack, FILE *to);
+/* path empty: ends it. */
+int stack_set_iolog(struct stack *stack, const char *path, char *why, size_t why_size) must_check;
 int stack_set_scheduler(struct stack *stack, const char *name, char *why, size_t why_size) must_check;
 /* Everything durable. */
 int stack_sync(struct stack *stack) must_check;

@@ -136,6 +136,38 @@ survives_a_cut_image()
 	rm "$WORK/whole"
 }
 
+# What a mount did can be done again, by us and by fio; and what fio did, by us.
+writes_an_iolog()
+{
+	rm -f "$WORK/first.log" "$WORK/second.log" "$WORK/fio.log"
+	make_image "$IMG" mke2fs -t ext3 -b 4096 64M
+	mount_it "$IMG" "$MNT" "$1,iolog=$WORK/first.log"
+	cp -r include "$MNT/"
+	sync "$MNT/include/base/types.h"
+	extantctl iolog "$MNT"
+	extantctl trace --iolog "$WORK/second.log" "$MNT"
+	must_fail extantctl iolog "$MNT" "$WORK/third.log"
+	cp -r src "$MNT/"
+	unmount "$MNT" "$IMG"
+	for log in first second; do
+		[ "$(head -n 1 "$WORK/$log.log")" = "fio version 2 iolog" ]
+		[ "$(tail -n 1 "$WORK/$log.log")" = "$IMG close" ]
+		grep -q "^$IMG write [0-9]* [0-9]*\$" "$WORK/$log.log"
+	done
+	cp "$IMG" "$WORK/before.img"
+	extantctl replay "$WORK/second.log" "$IMG"
+	cmp "$WORK/before.img" "$IMG"
+	extantctl replay --write --driver uring --sched deadline --depth 8 "$WORK/second.log" "$WORK/before.img"
+	must_fail extantctl replay "$IMG" "$WORK/before.img"
+	echo "$IMG melt 0 512" >>"$WORK/second.log"
+	must_fail extantctl replay "$WORK/second.log" "$IMG"
+	rm -f "$WORK/before.img"
+	command -v fio >/dev/null || return 0
+	fio --name=r --read_iolog="$WORK/first.log" --ioengine=psync | grep "err= 0"
+	fio --name=w --filename="$IMG" --size=4M --rw=randrw --ioengine=psync --write_iolog="$WORK/fio.log" >/dev/null
+	extantctl replay "$WORK/fio.log" "$IMG"
+}
+
 blocks_of() { du -k "$IMG" | cut -f 1; }
 
 frees_the_hosts_space()
@@ -176,6 +208,9 @@ for options in driver=mmap driver=mmap,dax driver=file; do
 done
 for options in driver=file,discard driver=uring,discard driver=mmap,dax,discard; do
 	try "$options gives space back" frees_the_hosts_space "$options" ext3
+done
+for options in driver=file driver=sim,profile=nvme; do
+	try "$options: requests are written for fio, and done again" writes_an_iolog "$options"
 done
 try "so does one without a journal" frees_the_hosts_space driver=file,discard ext2
 finish
