@@ -94,6 +94,8 @@ static int check_features(struct mounting *m)
 		return refuse(m, -EOPNOTSUPP, "%s", clause);
 	if (!config->is_read_only && config->super_block)
 		return refuse(m, -EINVAL, "sb= needs -o ro: repairs belong to fsck");
+	if (config->data_mode == EXT_DATA_JOURNAL && !super_has_compat(&m->super, EXT_COMPAT_HAS_JOURNAL))
+		return refuse(m, -EINVAL, "data=journal needs a journal, and this file system has none");
 	if (!config->is_read_only && disk_limits(m->disk)->is_read_only)
 		return refuse(m, -EROFS, "the image cannot be written; mount it with -o ro");
 	if (verdict == FEATURE_RO && !config->is_read_only) {

@@ -136,6 +136,16 @@ try "data=ordered does not" logs_data data=ordered no "-b 4096" ""
 try "the superblock's default mode counts" logs_data "" yes "-b 4096" journal_data
 try "an option goes before it" logs_data data=writeback no "-b 4096" journal_data
 
+needs_a_journal()
+{
+	make_image "$IMG" mkfs.extant -t ext2 16M
+	must_fail mount_as extant "$IMG" "$MNT" data=journal
+	grep -q "data=journal needs a journal" "$WORK/daemon.log"
+	mount_as extant "$IMG" "$MNT" data=ordered
+	unmount "$MNT" "$IMG"
+}
+try "data=journal is refused where there is none" needs_a_journal
+
 # ---- fsync ----
 
 # A small append is durable with one flush; a large one has to be home first, and costs a second.
