@@ -16,6 +16,7 @@
 #include "block/plug.h"
 #include "drivers/filedisk.h"
 #include "harness/runner.h"
+#include "sched/sched.h"
 #include "unit/block/fakedisk.h"
 #include "unit/drivers/openers.h"
 
@@ -133,6 +134,7 @@ static void close_row(struct disk *disk)
 
 /* One thread's part of the disk, in slots that are each written or read by one bio at a time. */
 #define NR_THREADS 4
+#define NR_SCHEDULERS 5
 #define NR_SLOTS 32u
 #define SLOT_BYTES 8192u
 #define PART_BYTES (NR_SLOTS * SLOT_BYTES)
@@ -295,13 +297,16 @@ static void part_run(void *arg)
 	atomic_store(&p->error, err);
 }
 
+/* Each driver with two schedulers; all rows together meet each scheduler a dozen times. */
 START_TEST(data_is_right_under_random_io_from_four_threads)
 {
-	struct disk *disk = open_row(_i, NR_THREADS * PART_BYTES);
+	int nr = (int)array_size(drivers);
+	struct disk *disk = open_row(_i % nr, NR_THREADS * PART_BYTES);
 	struct part *parts = calloc(NR_THREADS, sizeof(*parts));
 	struct thread *threads[NR_THREADS];
 	unsigned char *got = malloc(PART_BYTES);
 
+	ck_assert_int_eq(disk_set_elevator(disk, sched_at((size_t)(_i % NR_SCHEDULERS + _i / nr * 2) % NR_SCHEDULERS)), 0);
 	for (unsigned i = 0; i < NR_THREADS; i++) {
 		parts[i].disk = disk;
 		parts[i].start_bytes = i * PART_BYTES;
@@ -390,7 +395,7 @@ TEST_SUITE(drivers_conformance)
 {
 	int nr = (int)array_size(drivers);
 
-	tcase_add_loop_test(tc, data_is_right_under_random_io_from_four_threads, 0, nr);
+	tcase_add_loop_test(tc, data_is_right_under_random_io_from_four_threads, 0, nr * 2);
 	tcase_add_loop_test(tc, first_and_last_sector_work_and_nothing_behind, 0, nr);
 	tcase_add_loop_test(tc, what_was_never_written_reads_as_zeros, 0, nr);
 	tcase_add_loop_test(tc, a_request_of_many_small_pieces_keeps_their_order, 0, nr);
