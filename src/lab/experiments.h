@@ -14,5 +14,6 @@ int run_doorbells(uint64_t seed, struct lab_report *report) must_check;
 int run_buffering(uint64_t seed, struct lab_report *report) must_check;
 int run_depth(uint64_t seed, struct lab_report *report) must_check;
 int run_merging(uint64_t seed, struct lab_report *report) must_check;
+int run_readahead(uint64_t seed, struct lab_report *report) must_check;
 
 #endif

@@ -14,6 +14,7 @@ static const struct lab_experiment experiments[] = {
 	{"buffering", "how many buffers let device and program work at once?", run_buffering},
 	{"depth", "how many commands should a device have at once?", run_depth},
 	{"merging", "what do merging and plugging save?", run_merging},
+	{"read-ahead", "what is it worth to read before one is asked?", run_readahead},
 };
 
 const struct lab_experiment *lab_at(size_t index)

@@ -9,7 +9,7 @@
 #include "harness/runner.h"
 #include "lab/lab.h"
 
-#define NR_EXPERIMENTS 8
+#define NR_EXPERIMENTS 9
 
 static struct lab_report report;
 
@@ -222,6 +222,25 @@ static unsigned count(const char *text, const char *word)
 	return nr;
 }
 
+/* A reader in order gets near the device's rate whatever its calls; one who jumps about loses nothing. */
+START_TEST(read_ahead_is_worth_what_theory_says)
+{
+	static const char *const readers[] = {"hdd7200, 4 KiB in order", "ssd, 4 KiB in order", "ssd, 64 KiB in order"};
+
+	run("read-ahead", 1);
+	for (size_t i = 0; i < array_size(readers); i++) {
+		double on = value(readers[i], "on", "rate"), off = value(readers[i], "off", "rate");
+
+		ck_assert_double_ge(on, 0.75 * value(readers[i], "on", "by theory"));
+		ck_assert_double_le(on, 1.02 * value(readers[i], "on", "by theory"));
+		ck_assert_double_ge(off, 0.8 * value(readers[i], "off", "by theory"));
+		ck_assert_double_le(off, 1.25 * value(readers[i], "off", "by theory"));
+		ck_assert_double_gt(on, 1.4 * off);
+	}
+	ck_assert_double_ge(value("ssd, 4 KiB anywhere", "on", "rate"), 0.95 * value("ssd, 4 KiB anywhere", "off", "rate"));
+}
+END_TEST
+
 START_TEST(reports_can_be_read)
 {
 	char *text, *json, *svg;
@@ -269,6 +288,7 @@ TEST_SUITE(lab)
 	tcase_add_test(tc, buffers_hide_what_the_formulas_say);
 	tcase_add_test(tc, depth_helps_as_far_as_there_are_channels);
 	tcase_add_test(tc, a_plug_makes_one_request_of_256);
+	tcase_add_test(tc, read_ahead_is_worth_what_theory_says);
 	tcase_add_loop_test(tc, the_same_seed_gives_the_same_report, 0, NR_EXPERIMENTS);
 	tcase_add_loop_test(tc, reports_can_be_read, 0, NR_EXPERIMENTS);
 	tcase_add_test(tc, experiments_are_found_by_name);
