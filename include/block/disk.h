@@ -50,6 +50,8 @@ struct disk_ops {
 	 * that waits for one read, write or discard comes here, beside what is started. May be NULL then.
 	 */
 	int (*execute)(void *driver, struct request *rq);
+	/* execute() itself says thread_will_block() for reads, when it finds that it will. */
+	bool tells_blocking_reads;
 	/*
 	 * Begins rq and returns; disk_complete() tells the end, perhaps from inside start(). Must
 	 * not sleep for the device. commit, when there is one, is called after a batch of starts

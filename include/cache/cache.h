@@ -58,6 +58,7 @@ void page_cache_report(const struct page_cache *cache,
 		       void (*line)(void *arg, const char *name, uint64_t value), void *arg);
 uint64_t page_cache_nr_pages(const struct page_cache *cache);
 uint64_t page_cache_nr_dirty(const struct page_cache *cache);
+uint64_t page_cache_bytes_copied_in(const struct page_cache *cache);	/* by writes, since it was created */
 /* The largest number of pages one caller should keep locked at once, so that all can go on. */
 uint32_t page_cache_batch_max(const struct page_cache *cache);
 

@@ -13,6 +13,7 @@
 #define VFS_SUPER_H
 
 #include "base/clock.h"
+#include "base/stats.h"
 #include "base/work.h"
 #include "cache/cache.h"
 #include "vfs/dentry.h"
@@ -43,6 +44,13 @@ struct super_ops {
 	int (*put_super)(struct super *sb);
 };
 
+/* File data that went through the front end, for reports. */
+struct transfer_stats {
+	counter_t reads, read_bytes;		/* requests, and what was handed out */
+	counter_t writes, write_bytes;		/* requests, and what was taken */
+	counter_t gathered_bytes;		/* of read_bytes: copied once more, into one piece */
+};
+
 enum atime_mode { ATIME_RELATIME, ATIME_STRICT, ATIME_NONE };
 
 struct super {
@@ -68,6 +76,7 @@ struct super {
 	struct radix known;		/* [icache_lock] lookups of inodes that are not in memory */
 	uint32_t nr_unused, unused_max;	/* [icache_lock] */
 	struct dentry_cache *dentries;
+	struct transfer_stats transfers;
 };
 
 struct super_config {

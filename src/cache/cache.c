@@ -201,6 +201,11 @@ uint64_t page_cache_nr_dirty(const struct page_cache *cache)
 	return atomic_load(&cache->nr_dirty);
 }
 
+uint64_t page_cache_bytes_copied_in(const struct page_cache *cache)
+{
+	return counter_get(&cache->stats.bytes_copied_in);
+}
+
 uint32_t page_cache_batch_max(const struct page_cache *cache)
 {
 	return cache->batch_max;

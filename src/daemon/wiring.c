@@ -359,6 +359,36 @@ static void print_journal(const struct journal_stats *s, FILE *to)
 	PRINT("journal", s, waits_space);
 }
 
+/* Of one direction: the copies of each byte, and the system calls for each MiB, FUSE's and the disk's. */
+static void print_efficiency(FILE *to, const char *direction, uint64_t bytes, uint64_t copied_bytes, uint64_t calls)
+{
+	double mib = (double)bytes / (1 << 20);
+
+	fprintf(to, "data.%s_copies_per_mib %.2f\n", direction, mib > 0 ? (double)copied_bytes / (1 << 20) / mib : 0.0);
+	fprintf(to, "data.%s_calls_per_mib %.2f\n", direction, mib > 0 ? (double)calls / mib : 0.0);
+}
+
+/*
+ * What reads hand out is copied by the reply itself, out of the pages; what writes bring is copied
+ * into pages. A request is one system call in and one out; a bio of the disk is one.
+ */
+static void print_transfers(struct stack *stack, FILE *to)
+{
+	const struct disk_stats *disk = disk_stats(stack->disks.top);
+	const struct transfer_stats *t = &stack->sb->transfers;
+	uint64_t read_bytes = counter_get(&t->read_bytes), write_bytes = counter_get(&t->write_bytes);
+
+	PRINT("data", t, reads);
+	PRINT("data", t, read_bytes);
+	PRINT("data", t, writes);
+	PRINT("data", t, write_bytes);
+	PRINT("data", t, gathered_bytes);
+	print_efficiency(to, "read", read_bytes, read_bytes + counter_get(&t->gathered_bytes),
+			 2 * counter_get(&t->reads) + counter_get(&disk->ios[BIO_READ]));
+	print_efficiency(to, "write", write_bytes, page_cache_bytes_copied_in(stack->cache),
+			 2 * counter_get(&t->writes) + counter_get(&disk->ios[BIO_WRITE]));
+}
+
 void stack_print_counters(struct stack *stack, FILE *to)
 {
 	const struct journal_stats *journal = ext_journal_stats(stack->sb);
@@ -366,6 +396,7 @@ void stack_print_counters(struct stack *stack, FILE *to)
 
 	print_disk(stack->disks.top, to);
 	page_cache_report(stack->cache, print_cache_line, to);
+	print_transfers(stack, to);
 	if (journal)
 		print_journal(journal, to);
 	if (ext_has_errors(stack->sb, damage, sizeof(damage)))

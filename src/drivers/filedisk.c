@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/mem.h"
 #include "image.h"
 #include "reqmem.h"
@@ -35,6 +36,7 @@
 
 struct filedisk {
 	struct image image;
+	_Atomic bool lacks_nowait;	/* the host's file system does not know RWF_NOWAIT */
 };
 
 /* A request on its way: its memory, or what O_DIRECT takes in its place. */
@@ -58,13 +60,35 @@ static int fill_iov(const struct transfer *t, struct iovec iov[IOV_AT_ONCE])
 	return 1;
 }
 
-/* The number of bytes, 0 at the end of the file, -errno. */
-static ssize_t read_some(const struct filedisk *file, const struct transfer *t)
+/* Only what the host has in memory; -EAGAIN when that is nothing, or it cannot be told. */
+static ssize_t read_at_once(struct filedisk *file, const struct iovec *iov, int nr, off_t at)
 {
+	ssize_t got;
+
+	if (atomic_load_explicit(&file->lacks_nowait, memory_order_relaxed))
+		return -EAGAIN;
+	got = preadv2(file->image.fd, iov, nr, at, RWF_NOWAIT);
+	if (got >= 0)
+		return got;
+	if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)
+		atomic_store(&file->lacks_nowait, true);
+	return -EAGAIN;	/* whatever it was, the read that waits will tell */
+}
+
+/* The number of bytes, 0 at the end of the file, -errno. */
+static ssize_t read_some(struct filedisk *file, const struct transfer *t)
+{
+	off_t at = (off_t)transfer_at(t);
 	struct iovec iov[IOV_AT_ONCE];
 	int nr = fill_iov(t, iov);
-	ssize_t got = preadv(file->image.fd, iov, nr, (off_t)transfer_at(t));
+	ssize_t got = -EAGAIN;
 
+	if (!file->image.is_direct)
+		got = read_at_once(file, iov, nr, at);
+	if (got != -EAGAIN)
+		return got;
+	thread_will_block();
+	got = preadv(file->image.fd, iov, nr, at);
 	return got < 0 ? -errno : got;
 }
 
@@ -220,6 +244,7 @@ static void filedisk_close(void *driver)
 static const struct disk_ops filedisk_ops = {
 	.name = "file",
 	.execute = filedisk_execute,
+	.tells_blocking_reads = true,
 	.close = filedisk_close,
 };
 

@@ -142,6 +142,7 @@ static void reply_copy(fuse_req_t req, const struct filemap_view *view)
 		memcpy(bytes + at, view->iov[i].iov_base, view->iov[i].iov_len);
 		at += view->iov[i].iov_len;
 	}
+	counter_add(&front_of(req)->sb->transfers.gathered_bytes, at);
 	fuse_reply_buf(req, bytes, at);
 	mem_free(bytes);
 }
@@ -165,6 +166,8 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos, struct fuse_
 		reply_error(req, err);
 		return;
 	}
+	counter_add(&f->sb->transfers.reads, 1);
+	counter_add(&f->sb->transfers.read_bytes, view.len_bytes);
 	atomic_fetch_add(&of->refs, 1);
 	if (view.nr_iov <= iov_max)
 		fuse_reply_iov(req, view.iov, (int)view.nr_iov);
@@ -201,6 +204,8 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, off
 		reply_error(req, (int)written);
 		return;
 	}
+	counter_add(&front_of(req)->sb->transfers.writes, 1);
+	counter_add(&front_of(req)->sb->transfers.write_bytes, (uint64_t)written);
 	err = sync_if_promised(file, fi);
 	if (err)
 		reply_error(req, err);

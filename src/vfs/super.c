@@ -36,6 +36,7 @@ int super_init(struct super *sb, const struct super_ops *ops, const struct super
 	mutex_init(&sb->icache_lock, RANK_ICACHE, "inode table");
 	list_init(&sb->inode_lru);
 	known_init(&sb->known);
+	sb->transfers = (struct transfer_stats){0};
 	cond_init(&sb->inode_ready);
 	sb->nr_unused = 0;
 	sb->unused_max = config->unused_inodes_max ? config->unused_inodes_max : UNUSED_INODES_DEFAULT;

@@ -1,9 +1,10 @@
 /*
  * The cache below a mounted file system, on the simulated disk hdd7200 in virtual time, through the
  * vfs: a file on ext2 and on ext3 is read at 95 % of the device's streaming rate, blocks of its map
- * included; and what was read ahead is the file, byte for byte, also for requests that overtake
- * each other, go backward or leave parts out.
+ * included; what was read ahead is the file, byte for byte, also for requests that overtake each
+ * other, go backward or leave parts out; and the inodes of a directory cost few reads.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -218,8 +219,102 @@ START_TEST(whatever_the_order_what_is_read_is_the_file)
 }
 END_TEST
 
+/* Metadata: 2,000 files in one directory, their inodes in 125 blocks of the table, 8 blocks of names. */
+#define NR_FILES 2000u
+
+static struct name numbered_name(char text[8], unsigned i)
+{
+	return (struct name){text, (uint32_t)snprintf(text, 8, "f%04u", i)};
+}
+
+static void make_files(int image_fd)
+{
+	struct stack s = mount_slow(image_fd);
+
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		char text[8];
+		struct name name = numbered_name(text, i);
+		struct inode *inode;
+
+		ck_assert_int_eq(vfs_mknod(s.sb->root, &name, S_IFREG | 0644, 0, 0, &stack_root, &inode), 0);
+		inode_put(inode);
+	}
+	ck_assert_int_eq(stack_unmount(&s), 0);
+}
+
+struct listing {
+	struct super *sb;
+	unsigned nr_files;
+};
+
+static bool get_listed(void *arg, const struct name *name, inr_t ino, unsigned d_type, uint64_t next)
+{
+	struct listing *l = arg;
+	struct inode *inode;
+
+	(void)name;
+	(void)next;
+	if (d_type != DT_REG)
+		return true;
+	ck_assert_int_eq(inode_get(l->sb, ino, &inode), 0);
+	inode_put(inode);
+	l->nr_files++;
+	return true;
+}
+
+static uint64_t list_all(struct stack *s)
+{
+	struct listing l = {.sb = s->sb};
+
+	ck_assert_int_eq(dir_read(s->sb->root, 0, get_listed, &l), 0);
+	return l.nr_files;
+}
+
+static uint64_t look_up_all(struct stack *s)
+{
+	unsigned nr = 0;
+
+	for (; nr < NR_FILES; nr++) {
+		char text[8];
+		struct name name = numbered_name(text, nr);
+		struct inode *inode;
+
+		ck_assert_int_eq(vfs_lookup(s->sb->root, &name, &inode), 0);
+		inode_put(inode);
+	}
+	return nr;
+}
+
+START_TEST(inodes_of_a_cold_directory_cost_few_reads)
+{
+	static const struct {
+		const char *what;
+		uint64_t (*visit)(struct stack *s);
+		uint64_t reads_max;
+	} ways[] = {
+		{"reads for 2,000 inodes, listed: of 133 blocks", list_all, 12},
+		{"reads for 2,000 inodes, by name: of 133 blocks", look_up_all, 24},
+	};
+	int image_fd = make_image(true);
+	uint64_t before, nr_reads;
+	struct stack s;
+
+	make_files(image_fd);
+	s = mount_slow(image_fd);
+	before = counter_get(&disk_stats(s.disk)->ios[BIO_READ]);
+	ck_assert_uint_eq(ways[_i].visit(&s), NR_FILES);
+	nr_reads = counter_get(&disk_stats(s.disk)->ios[BIO_READ]) - before;
+	if (getenv("CACHE_BARS_PRINT"))
+		printf("%-60s %8llu\n", ways[_i].what, (unsigned long long)nr_reads);
+	ck_assert_uint_le(nr_reads, ways[_i].reads_max);
+	ck_assert_int_eq(stack_unmount(&s), 0);
+	close(image_fd);
+}
+END_TEST
+
 TEST_SUITE(fs_cache_mounted)
 {
 	tcase_add_loop_test(tc, file_is_read_at_the_rate_of_the_device, 0, 2);
 	tcase_add_test(tc, whatever_the_order_what_is_read_is_the_file);
+	tcase_add_loop_test(tc, inodes_of_a_cold_directory_cost_few_reads, 0, 2);
 }

@@ -25,6 +25,26 @@ counters_count()
 	extantctl top "$MNT" 1 1 | grep -q disk.write_bytes
 }
 
+# One copy each way, and a few system calls for each MiB that is moved in large requests.
+data_moves_with_one_copy()
+{
+	mounted
+	dd if=/dev/urandom of="$MNT/file" bs=1M count=8 conv=fsync 2>/dev/null
+	[ "$(counter data.write_bytes)" = $((8 << 20)) ]
+	[ "$(counter data.write_copies_per_mib)" = 1.00 ]
+	calls=$(counter data.write_calls_per_mib)
+	[ "${calls%.*}" -lt 8 ]
+	extantctl umount "$MNT"
+	mount_as extant "$IMG" "$MNT"
+	dd if="$MNT/file" of=/dev/null bs=1M 2>/dev/null
+	[ "$(counter data.read_bytes)" = $((8 << 20)) ]
+	[ "$(counter data.read_copies_per_mib)" = 1.00 ]
+	calls=$(counter data.read_calls_per_mib)
+	echo "reading takes $calls calls a MiB"
+	[ "${calls%.*}" -lt 24 ]	# without root's read-ahead the kernel asks for 128 KiB at a time
+	extantctl umount "$MNT"
+}
+
 scheduler_changes_under_load()
 {
 	mounted sched=noop
@@ -135,6 +155,7 @@ what_is_no_mount_is_named()
 }
 
 try "counters count" counters_count
+try "data moves with one copy each way" data_moves_with_one_copy
 try "the scheduler changes under load, and nothing is lost" scheduler_changes_under_load
 try "extantctl sync makes durable" sync_makes_durable
 try "extantctl umount waits for the image" umount_waits
