@@ -470,7 +470,7 @@ static void check_group(struct fsck *f, group_t g)
 	const struct geometry *geo = &f->geo;
 	uint64_t start = (uint64_t)le32_get(f->desc[g].inode_table) << geo->block_bits;
 	uint64_t end = start + ((uint64_t)geo->inode_table_blocks << geo->block_bits);
-	uint64_t at = start;
+	uint64_t at = start, hole;
 	inr_t first = group_first_inode(geo, g);
 
 	while (at < end) {
@@ -485,7 +485,8 @@ static void check_group(struct fsck *f, group_t g)
 			at = data;
 			continue;
 		}
-		count = (uint32_t)min(end - at, (uint64_t)PIECE_BYTES);
+		hole = round_up(store_next_hole(&f->store, at, end), geo->block_size);
+		count = (uint32_t)min(hole - at, (uint64_t)PIECE_BYTES);
 		err = store_read(&f->store, at >> geo->block_bits, count >> geo->block_bits, f->piece);
 		if (err) {
 			problem(f, INODE_READ, (struct where){.group = g, .str = strerror(-err)});

@@ -102,11 +102,9 @@ static void read_tables(struct reader *r, uint64_t unit)
 
 	if (bitmap_test(f->bad_tables, unit))
 		return;
-	/* Pass 5 compares them; as they mostly lie before the table, the disk is there already. */
-	store_prefetch(&f->store, le32_get(d->block_bitmap), 1);
-	store_prefetch(&f->store, le32_get(d->inode_bitmap), 1);
 	while ((at = round_down(store_next_data(&f->store, at, end), f->geo.block_size)) < end) {
-		uint64_t count = min(end - at, (uint64_t)PIECE_BYTES);
+		uint64_t hole = round_up(store_next_hole(&f->store, at, end), f->geo.block_size);
+		uint64_t count = min(hole - at, (uint64_t)PIECE_BYTES);
 
 		if (!store_is_cached(&f->store, at, count) &&
 		    store_peek(&f->store, at, r->piece, count))

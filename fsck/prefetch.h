@@ -1,8 +1,8 @@
 /*
  * fsck/prefetch.h - threads that ask for what the passes will read next.
  *
- * Purpose     Keeps the disk busy while a pass computes: inode tables some groups ahead, with the bitmaps
- *             beside them and the indirect blocks that they name; directory blocks in their order.
+ * Purpose     Keeps the disk busy while a pass computes: inode tables some groups ahead, with the
+ *             indirect blocks that they name; directory blocks in their order.
  * Ownership   prefetch_*() starts, prefetch_end() stops and frees. NULL everywhere is harmless: without
  *             threads everything works, later.
  * Locking     One mutex around how far the pass has come.

@@ -327,6 +327,16 @@ uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end)
 	return min((uint64_t)at, end);
 }
 
+uint64_t store_next_hole(const struct store *s, uint64_t offset, uint64_t end)
+{
+	off_t at;
+
+	if (s->is_device || s->over)
+		return end;
+	at = lseek(s->fd, (off_t)offset, SEEK_HOLE);
+	return at <= (off_t)offset ? end : min((uint64_t)at, end);
+}
+
 void store_discard(struct store *s, fsblk_t block, uint64_t count)
 {
 	must(s->is_writable); /* S2 */

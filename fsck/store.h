@@ -60,6 +60,8 @@ int store_flush(struct store *s) must_check;
 
 /* The next byte at or behind offset that is not in a hole of the file; end if there is none before it. */
 uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end);
+/* The next byte behind offset that is in a hole; end if there is none before it. */
+uint64_t store_next_hole(const struct store *s, uint64_t offset, uint64_t end);
 /* Makes a hole of blocks that nobody needs; not being able to is no error. Nothing is held of them. */
 void store_discard(struct store *s, fsblk_t block, uint64_t count);
 /* For other threads: bytes as the image has them, whatever is held back. False: not all could be read. */

@@ -127,6 +127,32 @@ fill block(2,0) 0x33' | edit
 	cmp "$img" "$WORK/before"
 	status 8 --undo-apply "$WORK/before" "$img"
 }
+# A block of the inode table that only the journal holds.
+journal_holds_table()
+{
+	fresh
+	local table
+	table=$(dumpe2fs "$img" 2>/dev/null | grep -o 'Inode table at [0-9]*' | head -1 | grep -o '[0-9]*$')
+	dd if="$img" of="$WORK/block" bs=1024 skip="$table" count=1 status=none
+	printf 'jo\njw -b %s %s\njc\n' "$table" "$WORK/block" | debugfs -w "$img" >/dev/null 2>&1
+	dd if=/dev/zero of="$img" bs=1024 seek="$table" count=1 conv=notrunc status=none
+	cp "$img" "$WORK/before"
+}
+replayed_in_memory()
+{
+	journal_holds_table
+	status 0 -fn "$img"
+	grep -q 'recovering journal (in memory)' "$WORK/out"
+	cmp "$img" "$WORK/before"
+}
+replay_is_undone()
+{
+	journal_holds_table
+	"$FSCK" -fy --undo "$WORK/undo2" "$img"
+	status 0 -fn "$img"
+	status 0 --undo-apply "$WORK/undo2" "$img"
+	cmp "$img" "$WORK/before"
+}
 json_is_json()
 {
 	fresh
@@ -175,6 +201,8 @@ try "many mounts force a check" forced_by_mounts
 try "-b takes a copy" by_copy
 try "an image in use is refused by name, -n warns" in_use_is_refused
 try "--undo-apply brings every byte back" undone
+try "-n replays the journal in memory and changes no byte" replayed_in_memory
+try "--undo-apply takes a replay back" replay_is_undone
 try "--json can be read by a program" json_is_json
 try "-C writes lines, and no bar into a pipe" progress_lines
 try "-v counts" verbose_counts
