@@ -212,6 +212,16 @@ static void read_the_log(struct wlog *w)
 	}
 }
 
+/* Whether the log had the block when the piece was written to it. */
+static bool was_logged(const struct wlog *w, const struct piece *p)
+{
+	uint32_t i = w->last_image[p->block];
+
+	while (i != NO_PIECE && w->pieces[i].submitted > p->submitted)
+		i = w->pieces[i].image_before;
+	return i != NO_PIECE;
+}
+
 /* Data that lies beside metadata goes to the disk in one write with it, and the whole is called metadata. */
 static void tell_data_apart(struct wlog *w)
 {
@@ -219,9 +229,9 @@ static void tell_data_apart(struct wlog *w)
 		uint32_t end = i, nr_known = 0;
 
 		for (; end < w->nr && w->pieces[end].write == w->pieces[i].write; end++)
-			nr_known += w->last_image[w->pieces[end].block] != NO_PIECE;
+			nr_known += was_logged(w, &w->pieces[end]);
 		for (; i < end; i++)
-			if (nr_known && w->pieces[i].kind == PIECE_CHECKPOINT && w->last_image[w->pieces[i].block] == NO_PIECE)
+			if (nr_known && w->pieces[i].kind == PIECE_CHECKPOINT && !was_logged(w, &w->pieces[i]))
 				w->pieces[i].kind = PIECE_DATA;
 	}
 }
