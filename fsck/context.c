@@ -280,6 +280,11 @@ void fsck_progress(struct fsck *f, unsigned pass, uint64_t done, uint64_t of)
 
 	if (f->cancelled)
 		fsck_stop(f, FSCK_CANCELLED | (f->nr_repaired ? FSCK_CORRECTED : 0), "interrupted");
+	if (f->bar_wanted && !f->opt.json) {
+		f->opt.progress_fd = f->bar_wanted > 0 ? 0 : -1;
+		f->bar_wanted = 0;
+		fsck_progress_clear(f);
+	}
 	if (f->opt.progress_fd < 0)
 		return;
 	if (f->opt.progress_fd == 0) {

@@ -114,6 +114,7 @@ struct fsck {
 	unsigned progress_percent;
 	bool progress_shown;
 	volatile int cancelled;
+	volatile int bar_wanted; /* by signal: 1 draw a bar from now on, -1 do not, 0 nothing was said */
 	double started, pass_started; /* seconds */
 
 	/* the way out of any depth */

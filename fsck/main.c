@@ -40,9 +40,13 @@ static struct fsck *cancel_target;
 
 static void on_signal(int signal_number)
 {
-	(void)signal_number;
-	if (cancel_target)
-		cancel_target->cancelled = 1;
+	if (!cancel_target)
+		return;
+	switch (signal_number) {
+	case SIGUSR1: cancel_target->bar_wanted = 1; break;
+	case SIGUSR2: cancel_target->bar_wanted = -1; break;
+	default: cancel_target->cancelled = 1; break;
+	}
 }
 
 /* ---- the image ---- */
@@ -338,6 +342,8 @@ int main(int argc, char **argv)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
 	switch (args_parse(argc, argv, &args)) {
 	case ARGS_VERSION: fprintf(stderr, "fsck.extant %s\n", EXTANT_VERSION); break;
 	case ARGS_BAD: status = args.status; break;
