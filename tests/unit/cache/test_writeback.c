@@ -561,6 +561,17 @@ static bool stands_in_line(void)
 	return is;
 }
 
+/* What is not on the disk yet. Pages go from one count to the other under the file's lock. */
+static uint32_t nr_unwritten_of(struct fakefile *file)
+{
+	uint32_t nr;
+
+	mutex_lock(&file->mapping.lock);
+	nr = rig.cache->nr_dirty + rig.cache->nr_writeback;
+	mutex_unlock(&file->mapping.lock);
+	return nr;
+}
+
 static void write_chunks(void *arg)
 {
 	uint32_t chunk = rig.cache->batch_max;
@@ -597,7 +608,7 @@ START_TEST(writer_is_slowed_down_smoothly)
 	while (!is_writer_done) {
 		uint64_t before = nr_written();
 
-		most = max(most, rig.cache->nr_dirty + rig.cache->nr_writeback);
+		most = max(most, nr_unwritten_of(&f));
 		if (!stands_in_line()) {
 			usleep(20);
 			continue;
