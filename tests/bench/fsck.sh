@@ -38,7 +38,7 @@ image()
 	local file=$1 count=$2
 	shift 2
 	[ ! -f "$file" ] || return 0
-	mke2fs -q -F -t ext3 -O ^dir_index "$@" 2>/dev/null && mount -o loop -t ext4 "$file" "$MNT" || return
+	mke2fs -q -F -t ext3 -O ^dir_index "$@" >/dev/null 2>&1 && mount -o loop -t ext4 "$file" "$MNT" || return
 	fill "$MNT" "$count" && umount "$MNT"
 }
 
