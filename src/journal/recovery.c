@@ -618,15 +618,15 @@ int journal_recover(struct journal *j, struct journal_recovery *ret)
 	if (!err)
 		err = replay(j, &revokes, ret);
 	free_revokes(&revokes);
-	/* What was replayed is durable before the log says that it is empty. */
-	if (!err)
-		err = disk_flush(j->config.disk);
 	if (err)
 		return err;
 	if (ret->is_corrupt)
 		return -EUCLEAN;	/* the log stays as it was, for whoever looks into it */
 	trace("journal.recover", ret->nr_transactions, ret->nr_blocks);
-	/* One tid is left out, so that pieces of a torn transaction can never pass for a later one. */
+	/*
+	 * The flush in front makes durable what was replayed, before the log says that it is empty. One
+	 * tid is left out, so that pieces of a torn transaction can never pass for a later one.
+	 */
 	return log_write_super(j, 0, ret->end_tid + 1, BIO_PREFLUSH | BIO_FUA);
 }
 
