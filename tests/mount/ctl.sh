@@ -114,7 +114,7 @@ recover_empties_the_log()
 # As umount(8) calls it: by the name of the link that `make install` makes.
 umount_helper_waits()
 {
-	local helper=$WORK/umount.fuse.extant
+	local helper=$WORK/umount.fuse.extant status
 	ln -s "$(command -v extantctl)" "$helper"
 	mounted
 	head -c 20000000 /dev/urandom >"$MNT/file"
@@ -128,7 +128,9 @@ umount_helper_waits()
 	wait_gone "$IMG" 10
 	"$helper" "$MNT"
 	must_fail mountpoint -q "$MNT"
-	"$helper" || [ $? = 2 ]
+	status=0
+	"$helper" || status=$?
+	[ "$status" = 2 ]
 }
 
 installed_names_are_those_that_mount_looks_for()
