@@ -30,6 +30,8 @@ void log_set_sink(log_sink_fn sink, void *arg);
 void log_set_level(enum log_level max);
 void log_write(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 void log_vwrite(enum log_level level, const char *fmt, va_list args);
+/* What print writes, as notices, a line each. */
+void log_printed(void (*print)(void *arg, FILE *to), void *arg);
 
 /* A call site that may fault a thousand times a second: at most burst lines every interval. */
 struct log_limit {

@@ -7,6 +7,8 @@
 #include "base/log.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -58,6 +60,23 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	log_vwrite(level, fmt, args);
 	va_end(args);
+}
+
+void log_printed(void (*print)(void *arg, FILE *to), void *arg)
+{
+	char *text = NULL, *rest, *line;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return;
+	print(arg, f);
+	fclose(f);
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_notice("%s", line);
+	free(text);
 }
 
 static uint64_t monotonic_ns(void)

@@ -49,22 +49,9 @@ static void on_serving(void *arg)
 		   atomic_load(&stack_super(d->stack)->is_read_only) ? " read-only" : "");
 }
 
-/* The trace ring, line by line, to wherever messages go. */
-static void report_trace(void)
+static void print_trace(void *arg maybe_unused, FILE *to)
 {
-	char *text = NULL, *rest, *line;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return;
-	trace_dump(f, TRACE_LINES);
-	fclose(f);
-	rest = text;
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			log_notice("%s", line);
-	free(text);
+	trace_dump(to, TRACE_LINES);
 }
 
 static void on_user_signal(void *arg)
@@ -72,7 +59,7 @@ static void on_user_signal(void *arg)
 	struct daemon *d = arg;
 
 	stack_report(d->stack);
-	report_trace();
+	log_printed(print_trace, NULL);
 }
 
 /* 0 when it served and was unmounted; else the reason is in why. */

@@ -418,20 +418,12 @@ int stack_sync(struct stack *stack)
 	return super_sync(stack->sb);
 }
 
-/* The counters, line by line, to wherever messages go. */
+static void print_counters(void *arg, FILE *to)
+{
+	stack_print_counters(arg, to);
+}
+
 void stack_report(struct stack *stack)
 {
-	char *text = NULL, *rest, *line;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return;
-	stack_print_counters(stack, f);
-	fclose(f);
-	rest = text;
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			log_notice("%s", line);
-	free(text);
+	log_printed(print_counters, stack);
 }

@@ -46,12 +46,15 @@ void tell_rule(struct door *d, struct run *run);
 bool time_is_up(const struct door *d);
 void open_lab(struct door *d, const char *setup, uint64_t size_bytes);
 void close_lab(struct door *d);
+/* Each script in a laboratory of its own, or the one that was asked for. */
+void for_scripts(struct door *d, void (*try)(struct door *d, const struct script *s, const struct op_list *ops));
 /* A workload_fn: false ends the list. */
 bool try_workload(void *arg, const struct op_list *ops);
 
 /* ---- tasks.c ---- */
 
-void do_faults(struct door *d);
+/* A script with each request failing in turn. */
+void try_script_with_faults(struct door *d, const struct script *s, const struct op_list *ops);
 void do_threaded(struct door *d);
 /* What the fault wants of the laboratory itself. */
 void plant_in_config(struct lab_config *config, const char *fault);

@@ -108,7 +108,7 @@ void close_lab(struct door *d)
 	d->lab = NULL;
 }
 
-static void do_scripts(struct door *d)
+void for_scripts(struct door *d, void (*try)(struct door *d, const struct script *s, const struct op_list *ops))
 {
 	const struct script *s;
 
@@ -119,14 +119,19 @@ static void do_scripts(struct door *d)
 			continue;
 		s->write(&ops, d->config.seed);
 		open_lab(d, s->setup, s->size_bytes);
-		try_workload(d, &ops);
-		if (!d->is_quiet)
-			printf("%-20s %8llu states, %llu distinct\n", s->name, (unsigned long long)d->lab->counts.states,
-			       (unsigned long long)d->lab->counts.distinct);
+		try(d, s, &ops);
 		fflush(stdout);
 		close_lab(d);
 		op_list_done(&ops);
 	}
+}
+
+static void try_script(struct door *d, const struct script *s, const struct op_list *ops)
+{
+	try_workload(d, ops);
+	if (!d->is_quiet)
+		printf("%-20s %8llu states, %llu distinct\n", s->name, (unsigned long long)d->lab->counts.states,
+		       (unsigned long long)d->lab->counts.distinct);
 }
 
 static void do_given(struct door *d, const char *setup)
@@ -308,9 +313,9 @@ int main(int argc, char **argv)
 		do_given(&d, setup);
 	if (d.does_faults) {
 		log_set_sink(be_silent, NULL);
-		do_faults(&d);
+		for_scripts(&d, try_script_with_faults);
 	} else if (d.does_scripts)
-		do_scripts(&d);
+		for_scripts(&d, try_script);
 	if (d.nr_threaded)
 		do_threaded(&d);
 	if (d.does_one || d.does_two || d.nr_three)

@@ -40,27 +40,15 @@ static void try_faults(struct door *d, const struct script *s, const struct op_l
 	}
 }
 
-void do_faults(struct door *d)
+void try_script_with_faults(struct door *d, const struct script *s, const struct op_list *ops)
 {
 	static const enum bio_op kinds[] = {BIO_WRITE, BIO_FLUSH, BIO_READ};
-	const struct script *s;
 
-	for (unsigned i = 0; (s = workload_script(i)) != NULL; i++) {
-		struct op_list ops = {0};
-
-		if (d->script && strcmp(d->script, s->name) != 0)
-			continue;
-		s->write(&ops, d->config.seed);
-		open_lab(d, s->setup, s->size_bytes);
-		for (unsigned k = 0; k < 6; k++)
-			try_faults(d, s, &ops, (struct lab_fault){.op = kinds[k / 2], .is_sticky = k % 2});
-		if (!d->is_quiet)
-			printf("%-20s %6llu faults, %8llu states\n", s->name, (unsigned long long)d->lab->counts.faults,
-			       (unsigned long long)d->lab->counts.states);
-		fflush(stdout);
-		close_lab(d);
-		op_list_done(&ops);
-	}
+	for (unsigned k = 0; k < 6; k++)
+		try_faults(d, s, ops, (struct lab_fault){.op = kinds[k / 2], .is_sticky = k % 2});
+	if (!d->is_quiet)
+		printf("%-20s %6llu faults, %8llu states\n", s->name, (unsigned long long)d->lab->counts.faults,
+		       (unsigned long long)d->lab->counts.states);
 }
 
 #define ACTORS 4u
