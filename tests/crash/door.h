@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "crash/lab.h"
+#include "crash/workloads.h"
 
 struct door {
 	struct lab_config config;
