@@ -9,6 +9,9 @@
  * An indirect block that somebody claimed before is not walked a second time. What hangs below it
  * belongs to the first; the second gets a copy of the block (pass 1b), and its children are met in
  * the next round. So the work is bounded by the number of blocks, whatever the pointers say.
+ *
+ * What seems to be an indirect block may be somebody's data. Until all claims are known, nothing is written
+ * into it: the inode is noted, and blocks_mend() walks it again.
  */
 #include "blocks.h"
 
@@ -30,6 +33,7 @@
 struct block_check {
 	struct inode_check *c;
 	bool is_dir, is_reg;
+	bool is_second; /* all was told and claimed: what is impossible is cleared */
 	bool is_partial; /* something was not walked: the count means nothing */
 	uint64_t nr_blocks;
 	int64_t last_lblk; /* -1: none */
@@ -78,6 +82,10 @@ static bool is_indirect_already(struct fsck *f, fsblk_t block)
 /* Directory blocks are kept in order for pass 2, holes as block 0. */
 static void note_dir_block(struct block_check *b, lblk_t lblk, uint32_t block)
 {
+	if (b->is_second) {
+		b->last_dir_lblk = (int64_t)lblk;
+		return;
+	}
 	while (++b->last_dir_lblk < (int64_t)lblk)
 		fsck_add_dir_block(b->c->f, b->c->ino, (uint32_t)b->last_dir_lblk, 0);
 	fsck_add_dir_block(b->c->f, b->c->ino, (uint32_t)lblk, block);
@@ -96,7 +104,7 @@ static enum tree_verdict refuse_pointer(struct block_check *b, uint32_t *pointer
 {
 	struct where w = {.ino = b->c->ino, .block = *pointer, .lblk = lblk, .level = level};
 
-	if (!tell_illegal(b, code, w)) {
+	if (!b->is_second && !tell_illegal(b, code, w)) {
 		b->is_partial = true;
 		return TREE_SKIP;
 	}
@@ -104,6 +112,19 @@ static enum tree_verdict refuse_pointer(struct block_check *b, uint32_t *pointer
 	if (b->is_dir && level == 0 && code != DIR_TOO_BIG)
 		note_dir_block(b, lblk, 0);
 	return TREE_SKIP;
+}
+
+static bool is_shared(const struct fsck *f, fsblk_t block)
+{
+	return f->dup && bitmap_test(f->dup, block_bit(f, block));
+}
+
+/* The second walk meets what the first one left, and claims nothing. */
+static enum tree_verdict visit_again(struct block_check *b, fsblk_t block, unsigned level, lblk_t lblk)
+{
+	if (level == 0 && b->is_dir)
+		note_dir_block(b, lblk, (uint32_t)block);
+	return level > 0 && is_shared(b->c->f, block) ? TREE_SKIP : TREE_GO;
 }
 
 static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned level, lblk_t lblk)
@@ -120,6 +141,8 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 		return refuse_pointer(b, pointer, level, lblk, DIR_TOO_BIG);
 	if (!b->is_dir && !b->is_reg && lblk > 0)
 		return refuse_pointer(b, pointer, level, lblk, SYMLINK_TOO_BIG);
+	if (b->is_second)
+		return visit_again(b, *pointer, level, lblk);
 
 	b->nr_blocks++;
 	if (w->ino == EXT_RESIZE_INO && f->geo.has_resize_inode) {
@@ -174,6 +197,8 @@ static bool look(struct tree_walk *w, fsblk_t block, unsigned level, lblk_t lblk
 
 	if (w->ino == EXT_RESIZE_INO || !is_garbage(w->f, slots))
 		return true;
+	if (b->is_second)
+		return false;
 	if (!tell_illegal(b, BLOCK_ILLEGAL, where)) {
 		b->is_partial = true;
 		return true;
@@ -188,6 +213,8 @@ static bool unreadable(struct tree_walk *w, fsblk_t block, unsigned level, lblk_
 	struct block_check *b = w->arg;
 	struct where where = {.ino = w->ino, .block = block, .lblk = lblk, .level = level};
 
+	if (b->is_second)
+		return true;
 	if (!problem(w->f, IND_UNREADABLE, where)) {
 		b->is_partial = true;
 		return false;
@@ -195,6 +222,20 @@ static bool unreadable(struct tree_walk *w, fsblk_t block, unsigned level, lblk_
 	unclaim(w->f, block);
 	b->nr_blocks--;
 	return true;
+}
+
+/* Who is asked decides pointer by pointer, so for him there is no second walk. */
+static bool may_write(struct tree_walk *w, fsblk_t block)
+{
+	const struct block_check *b = w->arg;
+	struct fsck *f = w->f;
+
+	if (b->is_second || f->opt.mode == MODE_ASK)
+		return !is_shared(f, block);
+	if (!f->mend)
+		f->mend = fsck_inode_map(f);
+	bitmap_set(f->mend, w->ino - 1);
+	return false;
 }
 
 /* ---- what the walk has counted ---- */
@@ -321,6 +362,7 @@ static void walk(struct block_check *b)
 		.visit = visit,
 		.look = look,
 		.unreadable = unreadable,
+		.may_write = may_write,
 		.arg = b,
 	};
 
@@ -340,15 +382,20 @@ static void clear_empty_dir(struct block_check *b)
 	f->restart = true;
 }
 
-void blocks_check(struct inode_check *c)
+static struct block_check begin_check(struct inode_check *c)
 {
-	struct block_check b = {
+	return (struct block_check){
 		.c = c,
 		.is_dir = S_ISDIR(le16_get(c->buf.raw.mode)),
 		.is_reg = S_ISREG(le16_get(c->buf.raw.mode)),
 		.last_lblk = -1,
 		.last_dir_lblk = -1,
 	};
+}
+
+void blocks_check(struct inode_check *c)
+{
+	struct block_check b = begin_check(c);
 
 	if (xattrs_check_block(c))
 		b.nr_blocks++;
@@ -369,6 +416,24 @@ void blocks_check(struct inode_check *c)
 	note_index(&b);
 	check_size(&b);
 	check_count(&b);
+}
+
+void blocks_mend(struct fsck *f)
+{
+	uint64_t bit = 0, end = f->geo.inodes_count;
+
+	while (f->mend && (bit = bitmap_find_set(f->mend, bit, end)) < end) {
+		struct inode_check c = {.f = f, .ino = (inr_t)++bit};
+		struct block_check b;
+
+		if (!bitmap_test(f->ino_used, bit - 1) || !fsck_read_inode(f, c.ino, &c.buf))
+			continue;
+		b = begin_check(&c);
+		b.is_second = true;
+		walk(&b);
+		if (c.is_dirty)
+			fsck_write_inode(f, c.ino, &c.buf);
+	}
 }
 
 /* ---- the bad-blocks inode ---- */

@@ -3,7 +3,8 @@
  *
  * Purpose     Walks the tree, claims its blocks, and compares size and block count with what is there.
  * Relies on   f->meta and f->found (tables.h).
- * Leaves      Claims in f->found, second claims in f->dup, directory blocks in f->dir_blocks.
+ * Leaves      Claims in f->found, second claims in f->dup, directory blocks in f->dir_blocks,
+ *             inodes for blocks_mend() in f->mend.
  */
 #ifndef FSCK_BLOCKS_H
 #define FSCK_BLOCKS_H
@@ -12,6 +13,12 @@
 
 /* Checks all blocks, the attribute block too. */
 void blocks_check(struct inode_check *c);
+
+/*
+ * After all inodes were checked: clears what is impossible in indirect blocks that have one owner. The others
+ * wait until pass 1B has given their owners a block each.
+ */
+void blocks_mend(struct fsck *f);
 
 /* The bad-blocks inode's list: it claims blocks that nobody uses. */
 void blocks_check_bad_list(struct inode_check *c);

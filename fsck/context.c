@@ -26,6 +26,12 @@ void fsck_stop(struct fsck *f, int status, const char *why)
 	longjmp(f->stop, 1);
 }
 
+void fsck_cancel(struct fsck *f)
+{
+	/* Half repaired is not repaired: the disk says so, and so does the status. */
+	fsck_stop(f, FSCK_CANCELLED | (f->is_marked || f->nr_left ? FSCK_UNCORRECTED : 0), "interrupted");
+}
+
 void fsck_fail(struct fsck *f, const char *doing, int err)
 {
 	char why[256];
@@ -78,6 +84,7 @@ void fsck_forget(struct fsck *f)
 	free_and_null(&f->meta);
 	free_and_null(&f->dup);
 	free_and_null(&f->indirect);
+	free_and_null(&f->mend);
 	free_and_null(&f->xattr);
 	free_and_null(&f->ino_used);
 	free_and_null(&f->ino_dir);
@@ -279,13 +286,13 @@ void fsck_progress(struct fsck *f, unsigned pass, uint64_t done, uint64_t of)
 	int len;
 
 	if (f->cancelled)
-		fsck_stop(f, FSCK_CANCELLED | (f->nr_repaired ? FSCK_CORRECTED : 0), "interrupted");
-	if (f->bar_wanted && !f->opt.json) {
-		f->opt.progress_fd = f->bar_wanted > 0 ? 0 : -1;
+		fsck_cancel(f);
+	if (f->bar_wanted && (f->opt.progress_fd || !f->opt.json)) {
+		f->opt.progress_on = f->bar_wanted > 0;
 		f->bar_wanted = 0;
 		fsck_progress_clear(f);
 	}
-	if (f->opt.progress_fd < 0)
+	if (!f->opt.progress_on)
 		return;
 	if (f->opt.progress_fd == 0) {
 		draw_bar(f, pass_begins[pass] + (unsigned)((pass_begins[pass + 1] - pass_begins[pass]) *

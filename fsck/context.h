@@ -39,8 +39,16 @@ struct fsck_options {
 	bool journal_only;
 	bool discard; /* free blocks are given back to whoever stores the image */
 	bool json;
+	bool fragcheck; /* each place where a file's blocks are not in a row is told */
+	bool flush_first; /* -F */
+	bool optimize_dirs; /* -D */
+	unsigned scan; /* -c: all blocks are read; -cc: and written back */
+	const char *bad_list_path; /* -l, -L: a file of numbers of bad blocks */
+	bool bad_list_replaces; /* -L: the list is this file's and nothing else */
+	bool bad_list_stays; /* -k: what the list has stays also with -c */
 	unsigned timing; /* -t, -tt */
-	int progress_fd; /* -1 none; 0 a bar on the terminal; else lines to this descriptor */
+	int progress_fd; /* 0 a bar on the terminal; else lines to this descriptor */
+	bool progress_on; /* -C; signals turn it on and off */
 	fsblk_t backup_block; /* -b; 0: the primary */
 	unsigned backup_block_size; /* -B; 0: to be found out */
 	const char *undo_path;
@@ -84,6 +92,7 @@ struct fsck {
 	uint8_t *meta; /* those that belong to the file system itself */
 	uint8_t *dup; /* claimed more than once; NULL: none */
 	uint8_t *indirect; /* claimed as an indirect block by some inode; NULL: none */
+	uint8_t *mend; /* inodes with pointers to be cleared in indirect blocks; NULL: none */
 	uint8_t *xattr; /* attribute blocks; NULL: none */
 	bool restart; /* what pass 1 counted is no longer so: it runs again */
 	uint8_t *ino_used, *ino_dir, *ino_reg;
@@ -124,6 +133,8 @@ struct fsck {
 
 /* Ends the check with this status; why goes to standard error. Nothing held back is written. */
 void fsck_stop(struct fsck *f, int status, const char *why) no_return;
+/* The same because somebody wants it so. */
+void fsck_cancel(struct fsck *f) no_return;
 /* For errors of our own means: no memory, no reading. err is negative. */
 void fsck_fail(struct fsck *f, const char *doing, int err) no_return;
 

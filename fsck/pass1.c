@@ -228,8 +228,7 @@ static void check_special(struct inode_check *c, uint64_t *counter)
 
 	for (i = 4; i < EXT_N_BLOCKS; i++)
 		has_blocks |= le32_get(raw->block[i]) != 0;
-	if (has_flags(c, EXT_INDEX_FL) ||
-	    (has_flags(c, EXT_IMMUTABLE_FL | EXT_APPEND_FL) && has_blocks)) {
+	if (has_flags(c, EXT_IMMUTABLE_FL | EXT_APPEND_FL) && has_blocks) {
 		if (tell(c, DEVICE_BAD))
 			clear(c);
 		return;
@@ -250,7 +249,7 @@ static bool symlink_is_good(struct inode_check *c)
 	uint32_t size = le32_get(raw->size);
 	char bytes[EXT_BLOCK_SIZE_MAX];
 
-	if (le32_get(raw->size_high) || size == 0 || has_flags(c, EXT_INDEX_FL))
+	if (le32_get(raw->size_high) || size == 0)
 		return false;
 	if (size < sizeof(raw->block)) {
 		c->f->nr_fast_link++;
@@ -522,6 +521,7 @@ void pass1(struct fsck *f)
 	prefetch_end(f->ahead);
 	f->ahead = NULL;
 	fsck_release_pieces(f);
+	blocks_mend(f);
 	xattrs_check_counts(f);
 	tables_place(f);
 }

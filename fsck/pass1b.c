@@ -2,9 +2,9 @@
  * Pass 1B: blocks claimed twice.
  *
  * All trees are walked again in the order of inodes. The first to name a block keeps it; each later
- * one gets a copy, written before its pointer changes. Below an indirect block that was copied nothing
- * is walked: what hangs there has two owners only from now on, and is met in the next round. A tree
- * has three levels, so that ends.
+ * one gets a copy, written before its pointer changes. Below an indirect block that was shared nothing
+ * is walked: it may be data of the other owner, which the copy needs as it is, and what hangs below a copy
+ * has two owners only from now on. Both are met in the next round. A tree has three levels, so that ends.
  */
 #include "pass1b.h"
 
@@ -17,6 +17,7 @@
 struct owner {
 	struct fsck *f;
 	inr_t ino;
+	bool goes_below; /* also below a shared indirect block that it keeps */
 	bool is_asked, may_clone; /* the question is put once an inode */
 	bool failed;
 };
@@ -88,7 +89,7 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 	if (!is_dup(f, *pointer))
 		return TREE_GO;
 	if (keep(o, *pointer))
-		return TREE_GO;
+		return level > 0 && !o->goes_below ? TREE_SKIP : TREE_GO;
 	copy = may_clone(o, *pointer) ? clone(o, *pointer) : 0;
 	if (copy)
 		*pointer = (uint32_t)copy;
@@ -149,28 +150,39 @@ static bool walk_owner(struct owner *o, union inode_buf *buf)
 	return changed || w.inode_changed;
 }
 
-static void check_inode(struct fsck *f, inr_t ino)
+/* Returns true if it was asked about. */
+static bool check_inode(struct fsck *f, inr_t ino, bool goes_below)
 {
-	struct owner o = {.f = f, .ino = ino};
+	struct owner o = {.f = f, .ino = ino, .goes_below = goes_below};
 	union inode_buf buf;
 
 	if (!fsck_read_inode(f, ino, &buf) ||
 	    (!le16_get(buf.raw.links_count) && ino >= f->geo.first_ino))
-		return;
+		return false;
 	if (walk_owner(&o, &buf))
 		fsck_write_inode(f, ino, &buf);
+	return o.is_asked;
+}
+
+/* Returns true if somebody's blocks were asked about. */
+static bool check_inodes(struct fsck *f, bool goes_below)
+{
+	uint64_t bit = 0, end = f->geo.inodes_count;
+	bool is_asked = false;
+
+	kept_of(f) = fsck_block_map(f);
+	kept_xattr_of(f) = fsck_block_map(f);
+	while ((bit = bitmap_find_set(f->ino_used, bit, end)) < end)
+		is_asked |= check_inode(f, (inr_t)++bit, goes_below);
+	fsck_release_pieces(f);
+	return is_asked;
 }
 
 void pass1b(struct fsck *f)
 {
-	const struct geometry *geo = &f->geo;
-	uint64_t bit = 0;
-
 	f->pass_name = "1B";
 	problem(f, DUP_HEADER, (struct where){0});
-	kept_of(f) = fsck_block_map(f);
-	kept_xattr_of(f) = fsck_block_map(f);
-	while ((bit = bitmap_find_set(f->ino_used, bit, geo->inodes_count)) < geo->inodes_count)
-		check_inode(f, (inr_t)++bit);
-	fsck_release_pieces(f);
+	/* Nobody to ask: what has two owners hangs below shared blocks only, as in a tree that names itself. */
+	if (!check_inodes(f, false))
+		check_inodes(f, true);
 }

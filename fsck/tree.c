@@ -46,7 +46,8 @@ static bool walk_below(struct tree_walk *w, fsblk_t block, unsigned level, lblk_
 	if (level > 1)
 		ask_for_children(w, slots);
 	if (walk_slots(w, slots, geo->addr_per_block, level - 1, lblk, span_of_slot(geo, level)) &&
-	    !(w->f->meta && bitmap_test(w->f->meta, block_bit(w->f, block))))
+	    !(w->f->meta && bitmap_test(w->f->meta, block_bit(w->f, block))) &&
+	    (!w->may_write || w->may_write(w, block)))
 		fsck_write_block(w->f, block, slots);
 	return false;
 }

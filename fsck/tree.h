@@ -30,6 +30,8 @@ typedef bool (*tree_look_fn)(struct tree_walk *w, fsblk_t block, unsigned level,
 			     const le32_t *slots);
 /* It could not be read. NULL: skip it. True: clear the pointer. */
 typedef bool (*tree_unreadable_fn)(struct tree_walk *w, fsblk_t block, unsigned level, lblk_t lblk);
+/* Slots of the indirect block at block were changed: are they to be written? NULL: always. */
+typedef bool (*tree_may_write_fn)(struct tree_walk *w, fsblk_t block);
 
 struct tree_walk {
 	struct fsck *f;
@@ -37,6 +39,7 @@ struct tree_walk {
 	tree_visit_fn visit;
 	tree_look_fn look;
 	tree_unreadable_fn unreadable;
+	tree_may_write_fn may_write;
 	void *arg;
 	/* set by the walk */
 	bool inode_changed;

@@ -203,7 +203,9 @@ void xattrs_check_counts(struct fsck *f)
 	size_t n;
 
 	for (n = 0; f->refs && (ref = refs_nth(f->refs, n)); n++) {
+		/* A block that is somebody's data too is written when it is nobody's else. */
 		if (ref->claimed == ref->counted ||
+		    (f->dup && bitmap_test(f->dup, block_bit(f, ref->block))) ||
 		    !problem(f, XATTR_REFCOUNT,
 			     (struct where){
 				     .block = ref->block, .num = ref->claimed, .num2 = ref->counted}))

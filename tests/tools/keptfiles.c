@@ -219,10 +219,15 @@ static void release_image(struct image *img)
 
 /* ---- comparing ---- */
 
-/* A number that was free may have been given to a new lost+found. */
 static bool is_same_type(const struct file *a, const struct file *b)
 {
 	return (a->mode & S_IFMT) == (b->mode & S_IFMT);
+}
+
+/* A number that was free may have been given to a new lost+found, whose permissions are its own. */
+static bool is_still(const struct file *a, const struct file *b)
+{
+	return is_same_type(a, b) && (!S_ISDIR(a->mode) || a->mode == b->mode);
 }
 
 static bool are_alike(const struct file *a, const struct file *b)
@@ -292,7 +297,7 @@ static unsigned compare(const struct image *original, const struct image *a, con
 	}
 	for (ino = 1; ino <= original->geo.inodes_count; ino++)
 		if (has_inode(original, ino) && has_inode(a, ino) && !has_inode(b, ino) &&
-		    is_same_type(&a->files[ino], &original->files[ino])) {
+		    is_still(&a->files[ino], &original->files[ino])) {
 			printf("%sinode %u mode %o size %llu\n", sign, ino, a->files[ino].mode,
 			       (unsigned long long)a->files[ino].size);
 			lost++;
