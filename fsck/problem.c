@@ -26,6 +26,7 @@ enum question {
 	Q_RENAME,
 	Q_USE,
 	Q_CONTINUE,
+	Q_REPLAY,
 	NR_QUESTIONS
 };
 
@@ -46,6 +47,7 @@ static const struct {
 	[Q_RENAME] = {"Rename", "RENAMED"},
 	[Q_USE] = {"Use it", "USED"},
 	[Q_CONTINUE] = {"Go on", "GOING ON"},
+	[Q_REPLAY] = {"Replay it", "REPLAYED"},
 };
 
 /* Row flags. */
@@ -161,6 +163,9 @@ static const struct row rows[NR_PROBLEMS] = {
 	[JOURNAL_NOT_REPLAYED] = {"journal-not-replayed",
 				  "The journal could not be replayed (%s); what it held is lost.",
 				  Q_CLEAR, 0},
+	[JOURNAL_HAS_DATA] = {"journal-has-data",
+			      "The journal holds changes, but the superblock does not ask for a replay.",
+			      Q_REPLAY, HARMLESS},
 	[ORPHAN_HEAD_BAD] = {"orphan-head", "The list of orphans begins with the impossible inode %i.",
 			     Q_CLEAR, 0},
 	[ORPHAN_NEXT_BAD] = {"orphan-next", "The list of orphans goes on with the impossible inode %i.",

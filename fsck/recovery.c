@@ -18,6 +18,7 @@
 #include "drivers/cowdisk.h"
 #include "drivers/filedisk.h"
 #include "layout/feature.h"
+#include "log.h"
 #include "orphans.h"
 #include "replay.h"
 #include "special.h"
@@ -50,7 +51,7 @@ static bool log_is_long(struct fsck *f)
 {
 	union inode_buf buf;
 
-	return !fsck_read_inode(f, le32_get(f->super.journal_inum), &buf) ||
+	return !log_find(f, &buf) ||
 	       le32_get(buf.raw.size_high) || le32_get(buf.raw.size) > LOG_BYTES_IN_MEMORY;
 }
 
@@ -151,9 +152,32 @@ static void replay_aside(struct fsck *f)
 	drop_recover_flag(f);
 }
 
+/*
+ * Copies of the superblock do not know whether there is something in the log. The primary does, and yet a log with
+ * transactions in it is nothing that a clean unmount leaves.
+ */
+static bool is_to_run(struct fsck *f)
+{
+	if (!f->geo.has_journal)
+		return false;
+	if (special_needs_recovery(f))
+		return true;
+	if (!log_has_data(f))
+		return false;
+	if (f->used_backup)
+		return true;
+	if (problem(f, JOURNAL_HAS_DATA, (struct where){0})) {
+		f->opt.force = true;
+		return true;
+	}
+	if (f->opt.mode == MODE_PREEN)
+		fsck_stop(f, FSCK_UNCORRECTED, "its journal may have to be replayed; run fsck by hand");
+	return false;
+}
+
 void recovery_run(struct fsck *f)
 {
-	if (!special_needs_recovery(f) || !f->geo.has_journal)
+	if (!is_to_run(f))
 		return;
 	if (!f->opt.json)
 		printf("%s: recovering journal%s\n", f->store.path,

@@ -1,4 +1,4 @@
-/* The journal's blocks are found through its inode, and the journal room replays them. */
+/* The journal's blocks are found through its inode or its copy, and the journal room replays them. */
 #include "replay.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "dirs.h"
 #include "journal/journal.h"
-#include "layout/feature.h"
+#include "log.h"
 
 struct extents {
 	struct journal_extent *list;
@@ -40,11 +40,10 @@ static int add_block(struct extents *x, uint32_t log_block, fsblk_t block)
 /* False: the inode's blocks cannot be a log. */
 static bool find_extents(struct fsck *f, struct extents *x)
 {
-	inr_t ino = le32_get(f->super.journal_inum);
 	union inode_buf buf;
 	uint64_t n, blocks;
 
-	if (!inode_nr_is_valid(&f->geo, ino) || !fsck_read_inode(f, ino, &buf))
+	if (!log_find(f, &buf))
 		return false;
 	blocks = (le32_get(buf.raw.size) | (uint64_t)le32_get(buf.raw.size_high) << 32) >>
 		 f->geo.block_bits;

@@ -11,7 +11,7 @@
 #include "journal/format.h"
 #include "layout/feature.h"
 #include "layout/super.h"
-#include "tree.h"
+#include "log.h"
 
 /* ---- resize inode ---- */
 
@@ -205,74 +205,6 @@ bool special_needs_recovery(const struct fsck *f)
 	(JOURNAL_INCOMPAT_REVOKE | JOURNAL_INCOMPAT_64BIT | JOURNAL_INCOMPAT_ASYNC_COMMIT | \
 	 JOURNAL_INCOMPAT_CSUM_V2 | JOURNAL_INCOMPAT_CSUM_V3 | JOURNAL_INCOMPAT_FAST_COMMIT)
 
-static enum tree_verdict count_log_block(struct tree_walk *w, uint32_t *pointer, unsigned level,
-					 lblk_t lblk)
-{
-	uint32_t *next = w->arg;
-
-	if (!pointer_is_possible(w->f, *pointer))
-		return TREE_STOP;
-	if (level == 0 && lblk != (*next)++)
-		return TREE_STOP;
-	return TREE_GO;
-}
-
-/* Counts blocks of the log from its start; a hole or an impossible block ends it. */
-static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw)
-{
-	struct ext_inode copy = *raw;
-	uint32_t next = 0;
-	struct tree_walk w = {.f = f, .ino = EXT_JOURNAL_INO, .visit = count_log_block, .arg = &next};
-
-	tree_walk(&w, &copy);
-	return w.stopped && next ? next - 1 : next;
-}
-
-static uint32_t claimed_blocks(const struct fsck *f, const struct ext_inode *raw)
-{
-	uint64_t size = le32_get(raw->size) | (uint64_t)le32_get(raw->size_high) << 32;
-
-	return (uint32_t)min(size >> f->geo.block_bits, f->geo.blocks_count);
-}
-
-/* Why the inode cannot hold a journal; NULL: it can. */
-static const char *journal_inode_fault(struct fsck *f, const struct ext_inode *raw)
-{
-	uint32_t claimed = claimed_blocks(f, raw);
-
-	if (!le16_get(raw->links_count))
-		return "it is not in use";
-	if (!S_ISREG(le16_get(raw->mode)))
-		return "it is not a regular file";
-	if (claimed < JOURNAL_BLOCKS_MIN)
-		return "it is too short";
-	if (log_blocks(f, raw) < claimed)
-		return "it has holes or impossible blocks";
-	return NULL;
-}
-
-/* The copy of the journal inode's blocks and size in the superblock. */
-static bool restore_journal_inode(struct fsck *f, union inode_buf *buf)
-{
-	union inode_buf copy = *buf;
-	unsigned i;
-
-	if (f->super.jnl_backup_type != 1)
-		return false;
-	for (i = 0; i < EXT_N_BLOCKS; i++)
-		copy.raw.block[i] = f->super.jnl_blocks[i];
-	copy.raw.size_high = f->super.jnl_blocks[15];
-	copy.raw.size = f->super.jnl_blocks[16];
-	copy.raw.mode = le16_make(S_IFREG | 0600);
-	copy.raw.links_count = le16_make(1);
-	copy.raw.dtime = le32_make(0);
-	copy.raw.flags = le32_make(0);
-	if (journal_inode_fault(f, &copy.raw))
-		return false;
-	*buf = copy;
-	return true;
-}
-
 static void drop_journal(struct fsck *f)
 {
 	struct ext_super *s = &f->super;
@@ -280,6 +212,8 @@ static void drop_journal(struct fsck *f)
 	s->feature_compat = le32_make(le32_get(s->feature_compat) & ~EXT_COMPAT_HAS_JOURNAL);
 	s->feature_incompat = le32_make(le32_get(s->feature_incompat) & ~EXT_INCOMPAT_RECOVER);
 	s->journal_inum = le32_make(0);
+	s->journal_dev = le32_make(0);
+	memset(s->journal_uuid, 0, sizeof(s->journal_uuid));
 	s->jnl_backup_type = 0;
 	memset(s->jnl_blocks, 0, sizeof(s->jnl_blocks));
 	f->geo.has_journal = false;
@@ -288,24 +222,6 @@ static void drop_journal(struct fsck *f)
 	f->super_dirty = true;
 	f->backups_dirty = true;
 	f->make_journal = f->opt.mode != MODE_NO;
-}
-
-/* Why the block cannot be the log's superblock; NULL: it can. */
-static const char *journal_super_fault(const struct fsck *f, const struct journal_super *js,
-				       uint32_t blocks)
-{
-	uint32_t type = be32_get(js->header.blocktype);
-
-	if (be32_get(js->header.magic) != JOURNAL_MAGIC ||
-	    (type != JOURNAL_SUPERBLOCK_V1 && type != JOURNAL_SUPERBLOCK_V2))
-		return "it has no magic";
-	if (be32_get(js->blocksize) != f->geo.block_size)
-		return "its block size";
-	if (be32_get(js->maxlen) > blocks)
-		return "its length";
-	if (be32_get(js->first) == 0 || be32_get(js->first) >= be32_get(js->maxlen))
-		return "its first block";
-	return NULL;
 }
 
 static void make_journal_super(const struct fsck *f, uint32_t blocks, struct journal_super *js)
@@ -338,12 +254,12 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 	char unknown[32];
 
 	fsck_read_block(f, block, bytes);
-	w.str = journal_super_fault(f, js, claimed_blocks(f, raw));
+	w.str = log_fault(f, raw);
 	if (w.str) {
 		if (!problem(f, JOURNAL_SUPER_BAD, w))
 			return;
 		memset(bytes, 0, f->geo.block_size);
-		make_journal_super(f, claimed_blocks(f, raw), js);
+		make_journal_super(f, log_claimed_blocks(f, raw), js);
 		fsck_write_block(f, block, bytes);
 		drop_recover_flag(f); /* what was in the log cannot be found any more */
 		return;
@@ -381,36 +297,40 @@ static void set_journal_fields(struct fsck *f, inr_t ino)
 	f->backups_dirty = true;
 }
 
-/* Does the usual inode hold a journal that a mount could use, whatever the superblock says? */
-static bool usual_inode_is_journal(struct fsck *f)
+/*
+ * Blocks that are no log, where the superblock's copy of the inode leads to one: they may be somebody's data, and
+ * a new log's superblock would be written over it.
+ */
+static bool lies_elsewhere(struct fsck *f, union inode_buf *buf, const char **ret_why)
 {
-	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
-	union inode_buf buf;
+	const char *why = log_fault(f, &buf->raw);
 
-	return fsck_read_inode(f, EXT_JOURNAL_INO, &buf) && !journal_inode_fault(f, &buf.raw) &&
-	       !store_read(&f->store, dirs_block_at(f, &buf.raw, 0), 1, bytes) &&
-	       !journal_super_fault(f, (void *)bytes, claimed_blocks(f, &buf.raw));
+	if (!why || !log_copy_of_inode(f, buf) || log_fault(f, &buf->raw))
+		return false;
+	*ret_why = why;
+	return true;
 }
 
 static void check_journal_inode(struct fsck *f)
 {
 	inr_t ino = le32_get(f->super.journal_inum);
 	struct where w = {.ino = ino};
-	union inode_buf buf;
+	union inode_buf buf, copy;
 
 	if (!inode_nr_is_valid(&f->geo, ino) || !fsck_read_inode(f, ino, &buf)) {
 		w.str = "there is no such inode";
-		if (usual_inode_is_journal(f)) {
+		if (log_is_in_usual_inode(f)) {
 			if (problem(f, JOURNAL_NUMBER, w))
 				set_journal_fields(f, EXT_JOURNAL_INO);
 			return;
 		}
 	} else {
-		w.str = journal_inode_fault(f, &buf.raw);
-		if (w.str && restore_journal_inode(f, &buf)) {
+		w.str = log_inode_fault(f, &buf.raw);
+		copy = buf;
+		if (w.str ? log_copy_of_inode(f, &copy) : lies_elsewhere(f, &copy, &w.str)) {
 			if (problem(f, JOURNAL_INODE_COPY, w)) {
-				fsck_write_inode(f, ino, &buf);
-				check_journal_super(f, &buf.raw);
+				fsck_write_inode(f, ino, &copy);
+				check_journal_super(f, &copy.raw);
 			}
 			return;
 		}
@@ -420,7 +340,8 @@ static void check_journal_inode(struct fsck *f)
 			drop_journal(f);
 		return;
 	}
-	if (names_external_journal(&f->super) && problem(f, JOURNAL_TWO, w))
+	/* A mount goes by the number of a device; a UUID alone it does not look at. */
+	if (le32_get(f->super.journal_dev) && problem(f, JOURNAL_TWO, w))
 		set_journal_fields(f, ino);
 	check_journal_super(f, &buf.raw);
 }
@@ -432,7 +353,7 @@ static void check_without_journal(struct fsck *f)
 
 	if ((ino || names_external_journal(&f->super)) &&
 	    problem(f, JOURNAL_FIELDS, (struct where){.ino = ino}))
-		set_journal_fields(f, ino && usual_inode_is_journal(f) ? EXT_JOURNAL_INO : 0);
+		set_journal_fields(f, ino && log_is_in_usual_inode(f) ? EXT_JOURNAL_INO : 0);
 	if (!f->geo.has_journal && special_needs_recovery(f) &&
 	    problem(f, JOURNAL_RECOVER_SET, (struct where){0}))
 		drop_recover_flag(f);
@@ -443,7 +364,7 @@ void special_check_journal(struct fsck *f)
 	if (!f->geo.has_journal)
 		check_without_journal(f);
 	else if (!le32_get(f->super.journal_inum) && names_external_journal(&f->super) &&
-		 !usual_inode_is_journal(f))
+		 !log_is_in_usual_inode(f))
 		fsck_stop(f, FSCK_ERROR,
 			  "its journal lies on another disk, which cannot be checked here");
 	else

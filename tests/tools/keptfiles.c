@@ -13,6 +13,8 @@
  * Can be reached: by names from the root, lost+found included. Content is told by its blocks, so a file
  * may have got another number or other blocks. -v prints what OURS keeps and THEIRS does not, as "+file".
  *
+ * The first inode that is not reserved is mkfs's lost+found: who has no need of one does not make it again.
+ *
  * The images must be whole: anything that is not, is an error of the caller's.
  */
 #include <fcntl.h>
@@ -296,7 +298,8 @@ static unsigned compare(const struct image *original, const struct image *a, con
 		}
 	}
 	for (ino = 1; ino <= original->geo.inodes_count; ino++)
-		if (has_inode(original, ino) && has_inode(a, ino) && !has_inode(b, ino) &&
+		if (ino != original->geo.first_ino && has_inode(original, ino) && has_inode(a, ino) &&
+		    !has_inode(b, ino) &&
 		    is_still(&a->files[ino], &original->files[ino])) {
 			printf("%sinode %u mode %o size %llu\n", sign, ino, a->files[ino].mode,
 			       (unsigned long long)a->files[ino].size);

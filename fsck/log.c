@@ -1,0 +1,153 @@
+/*
+ * Where the log lies.
+ *
+ * Its inode stands in the table of group 0 and a copy of what matters of it in the superblock. Either may be
+ * damaged, and so may the descriptor that says where the table is: a log is what begins with a log's superblock.
+ */
+#include "log.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "dirs.h"
+#include "journal/format.h"
+#include "tree.h"
+
+/* ---- the inode ---- */
+
+static enum tree_verdict count_log_block(struct tree_walk *w, uint32_t *pointer, unsigned level,
+					 lblk_t lblk)
+{
+	uint32_t *next = w->arg;
+
+	if (!pointer_is_possible(w->f, *pointer))
+		return TREE_STOP;
+	if (level == 0 && lblk != (*next)++)
+		return TREE_STOP;
+	return TREE_GO;
+}
+
+/* Counts blocks of the log from its start; a hole or an impossible block ends it. */
+static uint32_t log_blocks(struct fsck *f, const struct ext_inode *raw)
+{
+	struct ext_inode copy = *raw;
+	uint32_t next = 0;
+	struct tree_walk w = {.f = f, .ino = EXT_JOURNAL_INO, .visit = count_log_block, .arg = &next};
+
+	tree_walk(&w, &copy);
+	return w.stopped && next ? next - 1 : next;
+}
+
+uint32_t log_claimed_blocks(const struct fsck *f, const struct ext_inode *raw)
+{
+	uint64_t size = le32_get(raw->size) | (uint64_t)le32_get(raw->size_high) << 32;
+
+	return (uint32_t)min(size >> f->geo.block_bits, f->geo.blocks_count);
+}
+
+/* Why the inode cannot hold a journal; NULL: it can. */
+const char *log_inode_fault(struct fsck *f, const struct ext_inode *raw)
+{
+	uint32_t claimed = log_claimed_blocks(f, raw);
+
+	if (!le16_get(raw->links_count))
+		return "it is not in use";
+	if (!S_ISREG(le16_get(raw->mode)))
+		return "it is not a regular file";
+	if (claimed < JOURNAL_BLOCKS_MIN)
+		return "it is too short";
+	if (log_blocks(f, raw) < claimed)
+		return "it has holes or impossible blocks";
+	return NULL;
+}
+
+/* The copy of the journal inode's blocks and size in the superblock. */
+bool log_copy_of_inode(struct fsck *f, union inode_buf *buf)
+{
+	union inode_buf copy = *buf;
+	unsigned i;
+
+	if (f->super.jnl_backup_type != 1)
+		return false;
+	for (i = 0; i < EXT_N_BLOCKS; i++)
+		copy.raw.block[i] = f->super.jnl_blocks[i];
+	copy.raw.size_high = f->super.jnl_blocks[15];
+	copy.raw.size = f->super.jnl_blocks[16];
+	copy.raw.mode = le16_make(S_IFREG | 0600);
+	copy.raw.links_count = le16_make(1);
+	copy.raw.dtime = le32_make(0);
+	copy.raw.flags = le32_make(0);
+	if (log_inode_fault(f, &copy.raw))
+		return false;
+	*buf = copy;
+	return true;
+}
+
+/* Why the block cannot be the log's superblock; NULL: it can. */
+static const char *super_fault(const struct fsck *f, const struct journal_super *js, uint32_t blocks)
+{
+	uint32_t type = be32_get(js->header.blocktype);
+
+	if (be32_get(js->header.magic) != JOURNAL_MAGIC ||
+	    (type != JOURNAL_SUPERBLOCK_V1 && type != JOURNAL_SUPERBLOCK_V2))
+		return "it has no magic";
+	if (be32_get(js->blocksize) != f->geo.block_size)
+		return "its block size";
+	if (be32_get(js->maxlen) > blocks)
+		return "its length";
+	if (be32_get(js->first) == 0 || be32_get(js->first) >= be32_get(js->maxlen))
+		return "its first block";
+	return NULL;
+}
+
+static bool read_super(struct fsck *f, const struct ext_inode *raw, uint8_t *bytes)
+{
+	fsblk_t block = dirs_block_at(f, raw, 0);
+
+	return block && !store_read(&f->store, block, 1, bytes);
+}
+
+const char *log_fault(struct fsck *f, const struct ext_inode *raw)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+
+	if (!read_super(f, raw, bytes))
+		return "it cannot be read";
+	return super_fault(f, (const void *)bytes, log_claimed_blocks(f, raw));
+}
+
+/* ---- finding it ---- */
+
+static bool is_log(struct fsck *f, const struct ext_inode *raw)
+{
+	return !log_inode_fault(f, raw) && !log_fault(f, raw);
+}
+
+bool log_is_in_usual_inode(struct fsck *f)
+{
+	union inode_buf buf;
+
+	return fsck_read_inode(f, EXT_JOURNAL_INO, &buf) && is_log(f, &buf.raw);
+}
+
+bool log_find(struct fsck *f, union inode_buf *ret)
+{
+	inr_t ino = le32_get(f->super.journal_inum);
+	bool is_read;
+
+	memset(ret, 0, sizeof(*ret));
+	is_read = inode_nr_is_valid(&f->geo, ino) && fsck_read_inode(f, ino, ret);
+	if (is_read && is_log(f, &ret->raw))
+		return true;
+	return log_copy_of_inode(f, ret) || is_read;
+}
+
+bool log_has_data(struct fsck *f)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	const struct journal_super *js = (const void *)bytes;
+	union inode_buf buf;
+
+	return log_find(f, &buf) && is_log(f, &buf.raw) && read_super(f, &buf.raw, bytes) &&
+	       be32_get(js->start) != 0;
+}
