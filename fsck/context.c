@@ -13,6 +13,7 @@
 #include "layout/super.h"
 #include "prefetch.h"
 #include "refs.h"
+#include "scan.h"
 
 /* ---- the way out ---- */
 
@@ -79,6 +80,8 @@ void fsck_forget(struct fsck *f)
 {
 	prefetch_end(f->ahead);
 	f->ahead = NULL;
+	scan_end(f->scan);
+	f->scan = NULL;
 	fsck_release_pieces(f);
 	free_and_null(&f->found);
 	free_and_null(&f->meta);

@@ -4,7 +4,7 @@
  * Purpose     Passes are functions over struct fsck. Each states in its header what it relies on and
  *             what it leaves; the data itself stands here.
  * Ownership   main.c creates and destroys it. Bitmaps and tables are freed with it.
- * Locking     One thread, but for prefetch.c, which only reads what it was given.
+ * Locking     One thread, but for scan.c and prefetch.c, which only read what they were given.
  * Invariants  K1  Memory is bounded by bits per block, bytes per inode and the directory blocks that
  *                 were really found, never by a number that the image merely claims.
  *             K2  After pass 1, found has a bit for every block that somebody claims, and alloc.c
@@ -108,7 +108,8 @@ struct fsck {
 	uint64_t nr_large_files;
 	uint64_t nr_bad_blocks;
 	inr_t lost_found; /* 0: not known */
-	struct prefetch *ahead; /* the thread that reads ahead of the present pass, or NULL */
+	struct prefetch *ahead; /* threads that ask for what the present pass will read, or NULL */
+	struct scan *scan; /* threads that read the inode tables for pass 1, or NULL */
 	uint8_t *piece, *piece2; /* buffers of the present pass */
 
 	/* totals for the last line and -v */

@@ -1,12 +1,13 @@
 /*
  * Pass 1: every inode, in order of the tables.
  *
- * Tables are read in long pieces; holes of a sparse image are passed over, since zeroed inodes are
+ * Tables come in long pieces; holes of a sparse image are passed over, since zeroed inodes are
  * nothing to check. An inode is judged in the order: is it in use, is it special, has it fields of
  * features that do not exist, what type is it, and last its blocks.
  */
 #include "pass1.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,12 +15,9 @@
 #include "base/bitmap.h"
 #include "blocks.h"
 #include "layout/dirblock.h"
-#include "prefetch.h"
+#include "scan.h"
 #include "tables.h"
 #include "xattrs.h"
-
-/* One read of an inode table. */
-#define PIECE_BYTES (1u << 20)
 
 static unsigned mode_of(const struct inode_check *c)
 {
@@ -464,46 +462,58 @@ static void check_empty_reserved(struct fsck *f, inr_t first, uint32_t count)
 		check_bytes(f, ino, zero);
 }
 
-static void check_group(struct fsck *f, group_t g)
+static void check_inodes(struct fsck *f, inr_t first, uint32_t count, const uint8_t *bytes)
 {
-	const struct geometry *geo = &f->geo;
-	uint64_t start = (uint64_t)le32_get(f->desc[g].inode_table) << geo->block_bits;
-	uint64_t end = start + ((uint64_t)geo->inode_table_blocks << geo->block_bits);
-	uint64_t at = start, hole;
-	inr_t first = group_first_inode(geo, g);
+	uint32_t i;
 
-	while (at < end) {
-		uint64_t data = round_down(store_next_data(&f->store, at, end), geo->block_size);
-		uint32_t count, i, from;
-		int err;
+	for (i = 0; i < count; i++)
+		check_bytes(f, first + i, bytes + (size_t)i * f->geo.inode_size);
+}
 
-		if (data > at) {
-			from = (uint32_t)((at - start) / geo->inode_size);
-			check_empty_reserved(f, first + from,
-					     (uint32_t)((data - at) / geo->inode_size));
-			at = data;
-			continue;
-		}
-		hole = round_up(store_next_hole(&f->store, at, end), geo->block_size);
-		count = (uint32_t)min(hole - at, (uint64_t)PIECE_BYTES);
-		err = store_read(&f->store, at >> geo->block_bits, count >> geo->block_bits, f->piece);
-		if (err) {
-			problem(f, INODE_READ, (struct where){.group = g, .str = strerror(-err)});
-			return;
-		}
-		from = (uint32_t)((at - start) / geo->inode_size);
-		for (i = 0; i < count / geo->inode_size && from + i < geo->inodes_per_group; i++)
-			check_bytes(f, first + from + i, f->piece + (size_t)i * geo->inode_size);
-		at += count;
+/* Only the inodes of the blocks that cannot be read are lost. */
+static void check_block_by_block(struct fsck *f, const struct scan_piece *p)
+{
+	uint32_t per_block = f->geo.inodes_per_block, i;
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+
+	for (i = 0; i < p->count; i += per_block) {
+		fsblk_t block = le32_get(f->desc[p->group].inode_table) + (p->first + i) / per_block;
+		int err = store_read(&f->store, block, 1, bytes);
+
+		if (err)
+			problem(f, INODE_READ,
+				(struct where){
+					.group = p->group, .block = block, .str = strerror(-err)});
+		else
+			check_inodes(f, group_first_inode(&f->geo, p->group) + p->first + i,
+				     min(per_block, p->count - i), bytes);
 	}
+}
+
+static void check_tables(struct fsck *f)
+{
+	struct scan_piece p;
+
+	while (scan_next(f->scan, &p)) {
+		inr_t first = group_first_inode(&f->geo, p.group) + p.first;
+
+		if (p.first == 0)
+			fsck_progress(f, 1, p.group, f->geo.groups_count);
+		if (bitmap_test(f->bad_tables, p.group))
+			continue;
+		if (p.err)
+			check_block_by_block(f, &p);
+		else if (p.bytes)
+			check_inodes(f, first, p.count, p.bytes);
+		else
+			check_empty_reserved(f, first, p.count);
+	}
+	fsck_progress(f, 1, f->geo.groups_count, f->geo.groups_count);
 }
 
 void pass1(struct fsck *f)
 {
-	group_t g;
-
 	f->pass_name = "1";
-	f->piece = fsck_alloc(f, PIECE_BYTES);
 	f->found = fsck_block_map(f);
 	f->meta = fsck_block_map(f);
 	f->ino_used = fsck_inode_map(f);
@@ -511,16 +521,12 @@ void pass1(struct fsck *f)
 	f->ino_reg = fsck_inode_map(f);
 	f->links = fsck_alloc(f, (size_t)f->geo.inodes_count * sizeof(*f->links));
 	tables_claim(f);
-	f->ahead = prefetch_tables(f);
-	for (g = 0; g < f->geo.groups_count; g++) {
-		if (!bitmap_test(f->bad_tables, g))
-			check_group(f, g);
-		prefetch_reached(f->ahead, g);
-		fsck_progress(f, 1, g + 1, f->geo.groups_count);
-	}
-	prefetch_end(f->ahead);
-	f->ahead = NULL;
-	fsck_release_pieces(f);
+	f->scan = scan_begin(f);
+	if (!f->scan)
+		fsck_fail(f, "memory", -ENOMEM);
+	check_tables(f);
+	scan_end(f->scan);
+	f->scan = NULL;
 	blocks_mend(f);
 	xattrs_check_counts(f);
 	tables_place(f);

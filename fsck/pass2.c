@@ -490,6 +490,7 @@ static size_t check_dir(struct dir_check *c, size_t first)
 	c->index = index_begin(f, c->ino, c->dir->index_blocks);
 	for (; i < f->nr_dir_blocks && f->dir_blocks[i].ino == c->ino; i++) {
 		c->at = &f->dir_blocks[i];
+		prefetch_reached(f->ahead, i);
 		check_block(c);
 	}
 	if (index_end(c->index))
@@ -525,10 +526,8 @@ void pass2(struct fsck *f)
 	f->ahead = prefetch_dir_blocks(f);
 	while (i < f->nr_dir_blocks) {
 		i += check_dir(&c, i);
-		if (++nr_dirs % 256 == 0) {
-			prefetch_reached(f->ahead, i);
+		if (++nr_dirs % 256 == 0)
 			fsck_progress(f, 2, i, f->nr_dir_blocks);
-		}
 	}
 	prefetch_end(f->ahead);
 	f->ahead = NULL;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bitmap.h"
+#include "prefetch.h"
 
 #define DIFFERENCES_BYTES 600
 
@@ -145,6 +146,7 @@ static void check_bitmaps(struct fsck *f, const struct bitmap_kind *k)
 	for (g = 0; g < f->geo.groups_count; g++) {
 		uint32_t count = bits_in_group(f, k, g);
 
+		prefetch_reached(f->ahead, g);
 		make_truth(f, k, g, truth);
 		read_disk(f, k, g, truth, disk);
 		if (memcmp(truth, disk, f->geo.block_size) == 0)
@@ -242,7 +244,10 @@ void pass5(struct fsck *f)
 	};
 
 	f->pass_name = "5";
+	f->ahead = prefetch_bitmaps(f);
 	check_bitmaps(f, &blocks);
+	prefetch_end(f->ahead);
+	f->ahead = NULL;
 	check_bitmaps(f, &inodes);
 	check_totals(f, &blocks, &inodes);
 }

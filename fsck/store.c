@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -24,6 +24,7 @@
 #define HELD_BYTES_MAX \
 	(8u << 20) /* then they are written: memory stays bounded however much is repaired */
 #define HELD_BUCKETS 256
+#define GAP_BYTES    (32u << 10) /* what lies between two blocks is read with them up to this */
 
 struct held {
 	struct hash_node node;
@@ -163,6 +164,16 @@ static struct held *find_held(const struct store *s, fsblk_t block)
 	return NULL;
 }
 
+bool store_holds(const struct store *s, fsblk_t block, uint64_t count)
+{
+	uint64_t i;
+
+	for (i = 0; i < count && s->nr_held; i++)
+		if (find_held(s, block + i))
+			return true;
+	return false;
+}
+
 int store_read(struct store *s, fsblk_t block, unsigned count, void *buf)
 {
 	uint8_t *to = buf;
@@ -207,6 +218,7 @@ int store_write(struct store *s, fsblk_t block, const void *buf)
 	struct held *h = find_held(s, block);
 
 	must(s->is_writable); /* S2 */
+	s->nr_changes++;
 	if (h) {
 		memcpy(h->bytes, buf, s->block_size);
 		return 0;
@@ -263,6 +275,7 @@ int store_write_new(struct store *s, fsblk_t block, const void *buf)
 	int err;
 
 	must(s->is_writable); /* S2 */
+	s->nr_changes++;
 	if (h)
 		memcpy(h->bytes, buf, s->block_size);
 	err = record_undo(s, block);
@@ -348,22 +361,9 @@ void store_discard(struct store *s, fsblk_t block, uint64_t count)
 	       "it only saves room");
 }
 
-bool store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len)
+int store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len)
 {
-	return !read_all(s, offset, buf, len);
-}
-
-static bool byte_is_cached(const struct store *s, uint64_t offset)
-{
-	char byte;
-	struct iovec to = {&byte, 1};
-
-	return preadv2(s->fd, &to, 1, (off_t)offset, RWF_NOWAIT) == 1;
-}
-
-bool store_is_cached(const struct store *s, uint64_t offset, uint64_t len)
-{
-	return byte_is_cached(s, offset) && byte_is_cached(s, offset + len - 1);
+	return read_all(s, offset, buf, len);
 }
 
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count)
@@ -371,4 +371,24 @@ void store_prefetch(const struct store *s, fsblk_t block, uint64_t count)
 	ignore(posix_fadvise(s->fd, (off_t)(block << s->block_bits), (off_t)(count << s->block_bits),
 			     POSIX_FADV_WILLNEED),
 	       "a hint");
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void store_prefetch_each(const struct store *s, uint32_t *blocks, size_t count)
+{
+	uint32_t gap = GAP_BYTES >> s->block_bits;
+	size_t i = 0, first;
+
+	qsort(blocks, count, sizeof(*blocks), by_number);
+	while (i < count) {
+		for (first = i++; i < count && blocks[i] - blocks[i - 1] <= gap; i++)
+			;
+		store_prefetch(s, blocks[first], (uint64_t)blocks[i - 1] - blocks[first] + 1);
+	}
 }

@@ -39,6 +39,7 @@ struct store {
 	struct list order; /* the same, first held first */
 	size_t nr_held;
 	bool has_new; /* blocks that nobody points to yet were written and are not durable */
+	uint64_t nr_changes; /* writes, whether held back or not */
 	uint64_t bytes_read, bytes_written;
 };
 
@@ -50,6 +51,8 @@ void store_set_block_size(struct store *s, unsigned block_size);
 int store_read(struct store *s, fsblk_t block, unsigned count, void *buf) must_check;
 /* Bytes at any place, for the superblock. */
 int store_read_bytes(struct store *s, uint64_t offset, void *buf, size_t len) must_check;
+/* Is one of these blocks held back? */
+bool store_holds(const struct store *s, fsblk_t block, uint64_t count);
 /* Held back until the next flush, or until too much is held. */
 int store_write(struct store *s, fsblk_t block, const void *buf) must_check;
 int store_write_bytes(struct store *s, uint64_t offset, const void *buf, size_t len) must_check;
@@ -64,11 +67,11 @@ uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end);
 uint64_t store_next_hole(const struct store *s, uint64_t offset, uint64_t end);
 /* Makes a hole of blocks that nobody needs; not being able to is no error. Nothing is held of them. */
 void store_discard(struct store *s, fsblk_t block, uint64_t count);
-/* For other threads: bytes as the image has them, whatever is held back. False: not all could be read. */
-bool store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len) must_check;
-/* Are the first and the last byte in the host's memory? A hint. */
-bool store_is_cached(const struct store *s, uint64_t offset, uint64_t len);
-/* Asks the kernel to read ahead. */
+/* For other threads: bytes as the image has them, whatever is held back. */
+int store_peek(const struct store *s, uint64_t offset, uint8_t *buf, size_t len) must_check;
+/* Asks the kernel to read ahead; also for other threads. */
 void store_prefetch(const struct store *s, fsblk_t block, uint64_t count);
+/* The same for single blocks, which are sorted, and asked for together where they are close. */
+void store_prefetch_each(const struct store *s, uint32_t *blocks, size_t count);
 
 #endif
