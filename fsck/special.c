@@ -340,8 +340,8 @@ static void check_journal_inode(struct fsck *f)
 			drop_journal(f);
 		return;
 	}
-	/* A mount goes by the number of a device; a UUID alone it does not look at. */
-	if (le32_get(f->super.journal_dev) && problem(f, JOURNAL_TWO, w))
+	/* The device keeps Linux from mounting it, the UUID e2fsck from checking it. */
+	if (names_external_journal(&f->super) && problem(f, JOURNAL_TWO, w))
 		set_journal_fields(f, ino);
 	check_journal_super(f, &buf.raw);
 }
