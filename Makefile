@@ -58,7 +58,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 BIN := $(BUILD)/bin/extant $(BUILD)/bin/extantctl $(BUILD)/bin/mkfs.extant $(if $(wildcard fsck/main.c),$(BUILD)/bin/fsck.extant)
 # Small programs of the tests and the benchmark, one source file each.
 TOOL_SRC := $(wildcard tests/tools/*.c tests/mount/*.c tests/bench/*.c)
-TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC)))
+TOOLS    := $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(TOOL_SRC))) $(BUILD)/tools/iowatch.so
 
 # One line a file; errors are not to drown in options.
 say = $(if $(filter 1,$(V)),,@printf '  %-4s %s\n' $(1) $(2) && )
@@ -115,6 +115,10 @@ $(BUILD)/tests/fs: $(call obj,$(FS_SRC)) $(call obj,$(HARN_SRC)) $(call obj,$(fi
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# Loaded before a program, which may itself be of any build.
+$(BUILD)/tools/iowatch.so: tests/fsck/iowatch.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=gnu11 -O2 -Wall -Wextra -D_FILE_OFFSET_BITS=64 -fPIC -shared -o $@ $<
 $(BUILD)/tools/%: $(BUILD)/obj/tests/mount/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -1,8 +1,9 @@
 /* The command line. */
 #include "args.h"
 
-#include <ctype.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,49 +11,57 @@
 
 #include "base/options.h"
 
+static const char help_text[] =
+	"usage: fsck.extant [-panyrcdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-l|-L FILE] [-C FD]\n"
+	"                   [-E OPTIONS] [--json] [--undo FILE | -z FILE] [--undo-apply FILE] IMAGE\n"
+	"\n"
+	" -p, -a  repair what is safe to repair without questions\n"
+	" -n      open read-only, answer no to every question\n"
+	" -y      answer yes to every question\n"
+	" -f      check also when the file system says it is clean\n"
+	" -b N    use the copy of the superblock in block N; -B its block size\n"
+	" -c      read every block; those that cannot be read become the list of bad blocks\n"
+	" -cc     write every block back as well; -k keeps the blocks that the list has\n"
+	" -l FILE add these blocks to the list of bad blocks; -L FILE: they become the list\n"
+	" -D      index and pack directories\n"
+	" -F      flush and forget what is cached of the image first\n"
+	" -C FD   write progress to a descriptor, 0 draws a bar; -FD: only after SIGUSR1\n"
+	" -t      times (-tt of each pass); -v counts; -d details; -V version\n"
+	" -E ...  journal_only, fragcheck, discard, nodiscard; what else e2fsck has is taken without effect\n"
+	" -r, -j, -I, -P, -N of e2fsck are taken without effect\n"
+	" --json  the report as JSON on standard output\n"
+	" --undo FILE        record what is overwritten (also -z FILE)\n"
+	" --undo-apply FILE  write it back\n";
+
 static int usage(void)
 {
-	fputs("usage: fsck.extant [-panyrdfktvDFV] [-b SUPERBLOCK] [-B BLOCKSIZE] [-C FD] [-E "
-	      "OPTIONS]\n"
-	      "                   [--json] [--undo FILE | -z FILE] [--undo-apply FILE] IMAGE\n"
-	      "\n"
-	      " -p, -a  repair what is safe to repair without questions\n"
-	      " -n      open read-only, answer no to every question\n"
-	      " -y      answer yes to every question\n"
-	      " -f      check also when the file system says it is clean\n"
-	      " -b N    use the copy of the superblock in block N; -B its block size\n"
-	      " -C FD   write progress to a descriptor, 0 draws a bar\n"
-	      " -t      times; -v counts; -d details; -V version\n"
-	      " -E ...  journal_only, discard, nodiscard; others of e2fsck are taken without effect\n"
-	      " --json  the report as JSON on standard output\n"
-	      " --undo FILE        record what is overwritten (also -z FILE)\n"
-	      " --undo-apply FILE  write it back\n",
-	      stderr);
+	fputs(help_text, stderr);
 	return FSCK_USAGE;
 }
 
 /* ---- -E ---- */
 
 struct extended {
-	bool journal_only, discard;
+	bool journal_only, fragcheck, discard;
+	uint64_t ea_version, readahead_kb; /* looked at, and nothing more */
 };
 
 static const struct option_row extended_rows[] = {
+	{"ea_ver", OPTION_U64, offsetof(struct extended, ea_version), 0, 1, 2, NULL, NULL},
+	{"fragcheck", OPTION_FLAG, offsetof(struct extended, fragcheck), true, 0, 0, NULL, NULL},
 	{"journal_only", OPTION_FLAG, offsetof(struct extended, journal_only), true, 0, 0, NULL, NULL},
 	{"discard", OPTION_FLAG, offsetof(struct extended, discard), true, 0, 0, NULL, NULL},
 	{"nodiscard", OPTION_FLAG, offsetof(struct extended, discard), false, 0, 0, NULL, NULL},
-	{"problem_log", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
-	{"ea_ver", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
-	{"readahead_kb", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"optimize_extents", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"no_optimize_extents", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"inode_count_fullmap", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"no_inode_count_fullmap", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"readahead_kb", OPTION_U64, offsetof(struct extended, readahead_kb), 0, 0, UINT32_MAX, NULL,
+	 NULL},
 	{"bmap2extent", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
-	{"fixes_only", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"unshare_blocks", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
+	{"fixes_only", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 	{"check_encoding", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
-	{"clear_all_uninit_bits", OPTION_IGNORE, 0, 0, 0, 0, NULL, NULL},
 };
 
 /* False: an unknown word; e2fsck leaves with 1 then. */
@@ -60,14 +69,19 @@ static bool parse_extended(const char *list, struct fsck_options *opt)
 {
 	struct extended e = {.discard = opt->discard};
 	char err[200];
+	size_t i;
 
 	if (options_parse(extended_rows, array_size(extended_rows), list, &e, NULL, NULL, err,
 			  sizeof(err))) {
-		fprintf(stderr, "fsck.extant: -E: %s\n", err);
+		fprintf(stderr, "fsck.extant: -E: %s\nThere are:", err);
+		for (i = 0; i < array_size(extended_rows); i++)
+			fprintf(stderr, " %s", extended_rows[i].key);
+		fputc('\n', stderr);
 		options_done(extended_rows, array_size(extended_rows), &e);
 		return false;
 	}
 	opt->journal_only |= e.journal_only;
+	opt->fragcheck |= e.fragcheck;
 	opt->discard = e.discard;
 	return true;
 }
@@ -88,13 +102,14 @@ struct parsing {
 	struct args *args;
 	unsigned modes; /* how many of -p -n -y */
 	bool preen, no, yes;
-	bool version;
+	bool version, help;
 };
 
+/* What is no number leaves 1, as with e2fsck. */
 static int bad_number(char option, const char *text)
 {
 	fprintf(stderr, "fsck.extant: -%c: '%s' is not a number\n", option, text);
-	return FSCK_USAGE;
+	return FSCK_CORRECTED;
 }
 
 static int take_number(char option, const char *text, uint64_t *ret)
@@ -102,17 +117,39 @@ static int take_number(char option, const char *text, uint64_t *ret)
 	return parse_u64(text, ret) ? bad_number(option, text) : 0;
 }
 
+/* Negative: the same descriptor, but silent until SIGUSR1. */
 static int take_progress(struct fsck_options *opt, const char *text)
 {
 	char *end;
 	long fd = strtol(text, &end, 10);
 
-	if (*text == '\0' || *end != '\0' || fd < -65536 || fd > 65536)
+	if (*text == '\0' || *end != '\0')
 		return bad_number('C', text);
+	opt->progress_on = fd >= 0;
+	fd = labs(fd);
+	if (fd > INT_MAX || (fd && fcntl((int)fd, F_GETFD) < 0)) {
+		fprintf(stderr, "fsck.extant: -C: descriptor %ld is not open\n", fd);
+		return FSCK_ERROR;
+	}
 	if (fd == 0 && !isatty(STDOUT_FILENO))
-		fd = -1; /* a bar is for people; a pipe stays clean */
-	opt->progress_fd = fd < 0 ? -1 : (int)fd;
+		opt->progress_on = false; /* a bar is for people; a pipe stays clean */
+	opt->progress_fd = (int)fd;
 	return 0;
+}
+
+static int take_list(struct fsck_options *opt, const char *path, bool replaces)
+{
+	opt->bad_list_path = path;
+	opt->bad_list_replaces |= replaces;
+	return 0;
+}
+
+/* What is written down, and has no other meaning than to e2fsck itself. */
+static int take_without_effect(int c, const char *value)
+{
+	uint64_t number;
+
+	return c == 'I' || c == 'P' ? take_number((char)c, value, &number) : 0;
 }
 
 static int take(struct parsing *p, int c, const char *value)
@@ -130,14 +167,12 @@ static int take(struct parsing *p, int c, const char *value)
 	case 'v': opt->verbose = true; break;
 	case 'd': opt->debug = true; break;
 	case 't': opt->timing++; break;
-	case 'c':
-	case 'l':
-	case 'L':
-		fprintf(stderr,
-			"fsck.extant: -%c: bad blocks are not looked for here, and their list is only "
-			"checked; e2fsck -%c does it\n",
-			c, c);
-		return FSCK_USAGE;
+	case 'c': opt->scan++; break;
+	case 'k': opt->bad_list_stays = true; break;
+	case 'l': return take_list(opt, value, false);
+	case 'L': return take_list(opt, value, true);
+	case 'D': opt->optimize_dirs = true; break;
+	case 'F': opt->flush_first = true; break;
 	case 'V': p->version = true; break;
 	case 'b':
 		status = take_number('b', value, &number);
@@ -153,19 +188,12 @@ static int take(struct parsing *p, int c, const char *value)
 	case LONG_UNDO: opt->undo_path = value; break;
 	case LONG_UNDO_APPLY: p->args->undo_apply = value; break;
 	case LONG_JSON: opt->json = true; break;
-	/* Without meaning here, as for e2fsck: -r old, -F flushing, -D reindexing, -N -I -P -S -s -j others. */
+	case LONG_HELP: p->help = true; break;
 	case 'r':
-	case 'F':
-	case 'D':
-	case 'S':
-	case 's':
 	case 'N':
 	case 'I':
 	case 'P':
-	case 'j':
-	case 'k':
-	case 'M':
-	case 'T': break;
+	case 'j': return take_without_effect(c, value);
 	default: return usage();
 	}
 	return status;
@@ -186,6 +214,8 @@ static enum args_result check_modes(struct parsing *p)
 	if (p->preen + p->no + p->yes > 1)
 		return fail(p->args, FSCK_ERROR, "only one of -p (or -a), -n and -y makes sense");
 	opt->mode = p->preen ? MODE_PREEN : p->no ? MODE_NO : p->yes ? MODE_YES : MODE_ASK;
+	if (opt->mode == MODE_NO && (opt->scan || opt->bad_list_path || opt->optimize_dirs))
+		return fail(p->args, FSCK_ERROR, "-n writes nothing: it goes with none of -c, -l, -L and -D");
 	if (opt->mode == MODE_ASK && (opt->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return fail(p->args, FSCK_ERROR, "without a terminal -p, -n or -y is needed");
 	if (opt->mode == MODE_NO && opt->undo_path)
@@ -201,13 +231,17 @@ enum args_result args_parse(int argc, char **argv, struct args *ret)
 	int c;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->opt.progress_fd = -1;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "panyrcC:B:dE:fvtFVM:b:I:j:P:l:L:N:SsDkz:T", long_options,
+	while ((c = getopt_long(argc, argv, "panyrcC:B:dE:fvtFVb:I:j:P:l:L:N:Dkz:", long_options,
 				NULL)) != -1) {
 		ret->status = take(&p, c, optarg);
 		if (ret->status)
 			return ARGS_BAD;
+	}
+	if (p.help) {
+		fputs(help_text, stdout);
+		ret->status = FSCK_OK;
+		return ARGS_BAD;
 	}
 	if (p.version)
 		return ARGS_VERSION;

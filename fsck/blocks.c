@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "badlist.h"
 #include "base/bitmap.h"
 #include "tree.h"
 #include "xattrs.h"
@@ -134,7 +135,7 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 
 	if (!pointer_is_possible(f, *pointer))
 		return refuse_pointer(b, pointer, level, lblk, BLOCK_ILLEGAL);
-	if (level > 0 && bitmap_test(f->meta, block_bit(f, *pointer)) &&
+	if (level > 0 && block_is_metadata(f, *pointer) &&
 	    !(w->ino == EXT_RESIZE_INO && f->geo.has_resize_inode))
 		return refuse_pointer(b, pointer, level, lblk, IND_IN_METADATA);
 	if (!dir_place_is_possible(b, level, lblk))
@@ -456,9 +457,7 @@ static enum tree_verdict visit_bad(struct tree_walk *w, uint32_t *pointer, unsig
 		return TREE_SKIP;
 	}
 	if (level == 0) {
-		f->nr_bad_blocks++;
-		bitmap_set(f->found, block_bit(f, *pointer));
-		bitmap_set(f->meta, block_bit(f, *pointer)); /* a file that claims it moves away */
+		claim_bad_block(f, *pointer);
 		return TREE_SKIP;
 	}
 	if (bitmap_test(f->found, block_bit(f, *pointer))) {
@@ -474,6 +473,8 @@ void blocks_check_bad_list(struct inode_check *c)
 {
 	struct tree_walk w = {.f = c->f, .ino = c->ino, .visit = visit_bad, .arg = c};
 
+	if (badlist_claim(c))
+		return;
 	/* Its mode is 0, and yet it has a tree. */
 	tree_walk(&w, &c->buf.raw);
 	c->is_dirty |= w.inode_changed;

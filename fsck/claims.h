@@ -20,5 +20,9 @@ struct inode_check {
 
 /* A second claim to the same block is what pass 1B looks into. */
 void claim_block(struct fsck *f, fsblk_t block);
+/* For the list of bad blocks: a file that claims it too moves away. */
+void claim_bad_block(struct fsck *f, fsblk_t block);
+/* Does the file system itself lie there? Bad blocks do not count: what lies in them may be readable. */
+bool block_is_metadata(const struct fsck *f, fsblk_t block);
 
 #endif

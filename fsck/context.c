@@ -85,6 +85,7 @@ void fsck_forget(struct fsck *f)
 	fsck_release_pieces(f);
 	free_and_null(&f->found);
 	free_and_null(&f->meta);
+	free_and_null(&f->bad_blocks);
 	free_and_null(&f->dup);
 	free_and_null(&f->indirect);
 	free_and_null(&f->mend);

@@ -90,6 +90,7 @@ struct fsck {
 	/* pass 1 */
 	uint8_t *found; /* blocks that somebody claims */
 	uint8_t *meta; /* those that belong to the file system itself */
+	uint8_t *bad_blocks; /* those of the list of bad blocks, which are in meta too; NULL: none */
 	uint8_t *dup; /* claimed more than once; NULL: none */
 	uint8_t *indirect; /* claimed as an indirect block by some inode; NULL: none */
 	uint8_t *mend; /* inodes with pointers to be cleared in indirect blocks; NULL: none */
@@ -104,6 +105,7 @@ struct fsck {
 	size_t nr_dirs, room_dirs;
 	struct dir_block *dir_blocks;
 	size_t nr_dir_blocks, room_dir_blocks;
+	struct bad_list *bad; /* the list of bad blocks that is to be written after pass 1, or NULL */
 	struct xattr_refs *refs; /* attribute blocks and who counts them */
 	uint64_t nr_large_files;
 	uint64_t nr_bad_blocks;
@@ -121,6 +123,7 @@ struct fsck {
 	const char *pass_name;
 	uint64_t nr_found, nr_repaired, nr_reported;
 	uint64_t nr_left; /* in the present round */
+	bool was_modified; /* by what is no repair: -c, -l, -L, -D */
 	unsigned progress_percent;
 	bool progress_shown;
 	volatile int cancelled;

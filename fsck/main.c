@@ -8,13 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "args.h"
+#include "badlist.h"
 #include "base/bitmap.h"
 #include "base/filelock.h"
 #include "base/mem.h"
@@ -79,9 +82,21 @@ static int open_image(struct fsck *f, const char *path)
 	return FSCK_ERROR;
 }
 
+/* What is cached of the image may be older than the disk, or newer. */
+static void forget_cached(struct fsck *f)
+{
+	int err = f->store.is_device ? ioctl(f->store.fd, BLKFLSBUF, 0) : fsync(f->store.fd);
+
+	if (!err && !f->store.is_device)
+		err = posix_fadvise(f->store.fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (err)
+		fsck_fail(f, "flushing what is cached", -errno);
+}
+
 static void close_image(struct fsck *f)
 {
 	fsck_forget(f);
+	badlist_forget(f);
 	descs_forget(f);
 	undo_close(f->store.undo);
 	recovery_done(f);
@@ -139,7 +154,7 @@ static bool may_skip(struct fsck *f)
 	const char *reason;
 	char text[96];
 
-	if (f->opt.force || f->opt.backup_block)
+	if (f->opt.force || f->opt.backup_block || f->bad)
 		return false;
 	reason = reason_to_check(f, text, sizeof(text));
 	if (!reason) {
@@ -170,6 +185,7 @@ static void run_pass1(struct fsck *f, unsigned round)
 		announce(f, round + restarts, "Pass 1: inodes, blocks and sizes");
 		pass1(f);
 		report_pass_time(f);
+		badlist_write(f);
 		special_make_resize_inode(f);
 		if (!f->dup)
 			special_make_journal(f);
@@ -267,6 +283,8 @@ static int status_of(const struct fsck *f)
 /* The whole check; every way out but this function's end is a fsck_stop(). */
 static void check(struct fsck *f)
 {
+	if (f->opt.flush_first)
+		forget_cached(f);
 	open_undo(f);
 	super_find(f);
 	descs_read(f);
@@ -276,6 +294,7 @@ static void check(struct fsck *f)
 		return;
 	recovery_release_orphans(f);
 	descs_take_totals(f);
+	badlist_gather(f);
 	if (may_skip(f)) {
 		if (f->super_dirty)
 			super_write(f, le16_get(f->super.state));

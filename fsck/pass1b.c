@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 #include "base/bitmap.h"
+#include "claims.h"
 #include "tree.h"
 
 struct owner {
@@ -84,7 +85,7 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 	(void)lblk;
 	if (!pointer_is_possible(f, *pointer))
 		return TREE_SKIP;
-	if (level > 0 && bitmap_test(f->meta, block_bit(f, *pointer)))
+	if (level > 0 && block_is_metadata(f, *pointer))
 		return TREE_SKIP;
 	if (!is_dup(f, *pointer))
 		return TREE_GO;

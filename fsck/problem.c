@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ask.h"
 #include "context.h"
 
 enum question {
@@ -25,7 +26,6 @@ enum question {
 	Q_TRUNCATE,
 	Q_RENAME,
 	Q_USE,
-	Q_CONTINUE,
 	Q_REPLAY,
 	NR_QUESTIONS
 };
@@ -46,7 +46,6 @@ static const struct {
 	[Q_TRUNCATE] = {"Truncate", "TRUNCATED"},
 	[Q_RENAME] = {"Rename", "RENAMED"},
 	[Q_USE] = {"Use it", "USED"},
-	[Q_CONTINUE] = {"Go on", "GOING ON"},
 	[Q_REPLAY] = {"Replay it", "REPLAYED"},
 };
 
@@ -188,7 +187,7 @@ static const struct row rows[NR_PROBLEMS] = {
 				   Q_RELOCATE, 0},
 	[TABLE_RELOCATED] = {"relocated", "Group %g: the %s now lies at block %b.", Q_NONE, NOTICE},
 	[TABLE_NO_ROOM] = {"relocate-no-room", "Group %g: there is no room for the %s.", Q_NONE, LEFT},
-	[INODE_READ] = {"inode-read", "Inodes of group %g cannot be read (%s).", Q_NONE, LEFT},
+	[INODE_READ] = {"inode-read", "Inodes of group %g in block %b cannot be read (%s).", Q_NONE, LEFT},
 	[BAD_INODE_FIELDS] = {"badblocks-inode",
 			      "The bad-blocks inode has fields that it must not have.", Q_CLEAR, PREEN},
 	[BAD_INODE_BLOCK] = {"badblocks-illegal", "The bad-blocks inode names the impossible block %b.",
@@ -537,26 +536,13 @@ void problem_report_end(struct fsck *f, int status)
 
 /* ---- the answer ---- */
 
-/* A person at the terminal: y, n, or a for yes to everything from here on. */
-static bool ask_person(struct fsck *f, const struct row *row)
+static bool ask(struct fsck *f, const struct row *row)
 {
-	char line[64];
+	enum answer answer = ask_person(f, questions[row->question].ask);
 
-	for (;;) {
-		printf("%s (y,n,a)? ", questions[row->question].ask);
-		fflush(stdout);
-		if (!fgets(line, sizeof(line), stdin))
-			fsck_stop(f, FSCK_CANCELLED, NULL);
-		switch (line[0]) {
-		case 'y':
-		case 'Y':
-		case '\n': return true;
-		case 'n':
-		case 'N': return false;
-		case 'a':
-		case 'A': f->opt.mode = MODE_YES; return true;
-		}
-	}
+	if (answer == ANSWER_ALL)
+		f->opt.mode = MODE_YES;
+	return answer != ANSWER_NO;
 }
 
 static bool decide(struct fsck *f, const struct row *row)
@@ -565,7 +551,7 @@ static bool decide(struct fsck *f, const struct row *row)
 	case MODE_NO: return false;
 	case MODE_YES: return true;
 	case MODE_PREEN: return row->flags & PREEN;
-	case MODE_ASK: return ask_person(f, row);
+	case MODE_ASK: return ask(f, row);
 	}
 	return false;
 }

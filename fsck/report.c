@@ -77,7 +77,7 @@ void report_totals(struct fsck *f)
 
 	if (f->opt.json)
 		return;
-	if (f->nr_repaired && f->opt.mode != MODE_PREEN)
+	if ((f->nr_repaired || f->was_modified) && f->opt.mode != MODE_PREEN)
 		printf("\n%s: ***** FILE SYSTEM WAS MODIFIED *****\n", f->store.path);
 	if (f->nr_left)
 		printf("\n%s: ***** FILE SYSTEM STILL HAS ERRORS *****\n", f->store.path);

@@ -50,7 +50,33 @@ two_modes() { fresh; status 8 -p -n "$img"; status 8 -y -n "$img"; }
 no_such_file() { status 8 -n "$WORK/none"; }
 no_file_system() { truncate -s 1M "$WORK/empty"; status 8 -y "$WORK/empty"; }
 no_terminal() { fresh; status 8 "$img"; grep -q terminal "$WORK/err"; }
-bad_number() { fresh; status 16 -n -b x "$img"; }
+bad_number()
+{
+	fresh
+	status 1 -n -b x "$img"
+	status 1 -n -C x "$img"
+	status 1 -n -I x "$img"
+	status 1 -n -E ea_ver=9 "$img"
+	status 8 -n -C 77 "$img"	# no such descriptor
+}
+refused_with_n()
+{
+	local o
+	fresh
+	for o in -c -cc -D "-l $WORK/list" "-L $WORK/list"; do
+		status 8 -n $o "$img"
+	done
+}
+without_effect()
+{
+	fresh
+	status 0 -n -r -I 4 -P 128 -j none -k "$img"
+	status 0 -n -E bmap2extent,fixes_only,check_encoding,readahead_kb=12,ea_ver=2 "$img"
+	status 16 -n -s "$img"
+	status 16 -n -S "$img"
+	status 0 -F -n "$img"
+}
+help_is_shown() { status 0 --help; grep -q -- '--undo-apply' "$WORK/out"; }
 
 errors_left()
 {
@@ -153,6 +179,179 @@ replay_is_undone()
 	status 0 --undo-apply "$WORK/undo2" "$img"
 	cmp "$img" "$WORK/before"
 }
+# ---- bad blocks ----
+
+# With a file of known blocks, whole.
+with_file()
+{
+	rm -f "$img"
+	mkdir -p "$WORK/tree/dir"
+	seq 1 60000 | head -c 300000 >"$WORK/tree/file"
+	echo small >"$WORK/tree/dir/small"
+	mke2fs -q -F -t ext3 -b 1024 -g 2048 -d "$WORK/tree" "$img" 12M 2>/dev/null
+	cp "$img" "$WORK/before"
+	blocks=($(debugfs -R 'blocks file' "$img" 2>/dev/null))
+	indirect=$(debugfs -R 'stat file' "$img" 2>/dev/null | grep -o '(IND):[0-9]*' | grep -om1 '[0-9]*$')
+}
+listed() { dumpe2fs -b "$1" 2>/dev/null | tr '\n' ' '; }
+whole()
+{
+	status 0 -fn "$1"
+	e2fsck -fn "$1"
+	"$BUILD/tools/keptfiles" "$WORK/before" "$WORK/before" "$1"
+}
+# -l and -L do to the list what they do with e2fsck, and a file that uses a bad block moves.
+bad_list_is_set()
+{
+	with_file
+	printf '%s\n' 9000 9001 "# a word" 99999999 1 "${blocks[3]}" "$indirect" >"$WORK/list"
+	cp "$img" "$WORK/theirs"
+	status 1 -y -l "$WORK/list" "$img"
+	grep -q 'block 99999999' "$WORK/err"
+	e2fsck -y -l "$WORK/list" "$WORK/theirs" || [ $? -eq 1 ]
+	[ "$(listed "$img")" = "$(listed "$WORK/theirs")" ]
+	[ "$(listed "$img" | wc -w)" -eq 4 ]
+	whole "$img"
+	! debugfs -R 'blocks file' "$img" 2>/dev/null | grep -qwE "${blocks[3]}|$indirect"
+	echo 9002 >"$WORK/list"
+	status 0 -y -l "$WORK/list" "$img"		# no damage: 0, as with e2fsck
+	[ "$(listed "$img" | wc -w)" -eq 5 ]
+	status 0 -p -L "$WORK/list" "$img"
+	[ "$(listed "$img")" = "9002 " ]
+	whole "$img"
+	status 8 -y -l "$WORK/none" "$img"
+	seq 9000 9900 >"$WORK/list"			# a list with indirect blocks of its own
+	status 0 -y -L "$WORK/list" "$img"
+	[ "$(listed "$img" | wc -w)" -eq 901 ]
+	whole "$img"
+	: >"$WORK/list"
+	status 0 -y -L "$WORK/list" "$img"
+	[ -z "$(listed "$img")" ]
+	whole "$img"
+}
+# fsck.extant on a disk that cannot read or write bytes $1 to $2 of the image.
+on_bad_disk()
+{
+	local bad=$1 want=$2
+	shift 2
+	ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-} LD_PRELOAD=$BUILD/tools/iowatch.so IOWATCH_FILE=$img IOWATCH_BAD=$bad status "$want" "$@"
+}
+bad_blocks_are_found()
+{
+	local from
+	with_file
+	from=$((blocks[5] * 1024))
+	on_bad_disk $((from + 100))-$((from + 3000)) 1 -y -c "$img"
+	[ "$(listed "$img")" = "${blocks[5]} ${blocks[6]} ${blocks[7]} " ]
+	status 0 -fn "$img"
+	e2fsck -fn "$img"
+	# Only these three are lost, as zeros; all else of the file is there.
+	debugfs -R "dump file $WORK/file" "$img" 2>/dev/null
+	cmp -n $((5 * 1024)) "$WORK/file" "$WORK/tree/file"
+	cmp -i $((8 * 1024)) "$WORK/file" "$WORK/tree/file"
+	status 0 -y -kc "$img"				# -k: they stay
+	[ "$(listed "$img" | wc -w)" -eq 3 ]
+	on_bad_disk 9000000-9000001 0 -y -cc "$img"	# without it the list is what was found
+	[ "$(listed "$img")" = "$((9000000 / 1024)) " ]
+	status 0 -y -cc "$img"
+	[ -z "$(listed "$img")" ]
+	e2fsck -fn "$img"
+	cp "$img" "$WORK/before"
+	status 0 -y -cc "$img"
+	debugfs -R "dump file $WORK/file2" "$img" 2>/dev/null
+	cmp "$WORK/file" "$WORK/file2"			# the test itself changes nothing
+}
+# An inode table that cannot be read costs the inodes of its bad blocks, not those of the group.
+bad_table_costs_little()
+{
+	local table
+	with_file
+	table=$(dumpe2fs "$img" 2>/dev/null | grep -o 'Inode table at [0-9]*' | head -1 | grep -o '[0-9]*$')
+	on_bad_disk $(((table + 30) * 1024))-$(((table + 30) * 1024 + 1)) 4 -fn "$img"
+	grep -q "in block $((table + 30)) cannot be read" "$WORK/out"
+	! grep -q unused "$WORK/out"
+}
+bad_list_is_undone()
+{
+	with_file
+	printf '%s\n' 9000 "${blocks[3]}" >"$WORK/list"
+	status 1 -y --undo "$WORK/undo3" -l "$WORK/list" "$img"
+	status 0 --undo-apply "$WORK/undo3" "$img"
+	cmp "$img" "$WORK/before"
+}
+
+# ---- questions ----
+
+# on_terminal N KEYS OPTIONS...
+on_terminal()
+{
+	local want=$1 keys=$2 got=0
+	shift 2
+	"$BUILD/tools/onpty" "$keys" "$FSCK" "$@" >"$WORK/out" || got=$?
+	[ "$got" -eq "$want" ] || { echo "status $got, not $want: $keys"; cat "$WORK/out"; return 1; }
+}
+two_names_of_nothing()
+{
+	fresh
+	rm -rf "$WORK/tree2"
+	mkdir "$WORK/tree2"
+	echo a >"$WORK/tree2/a"
+	echo b >"$WORK/tree2/b"
+	rm -f "$img"
+	mke2fs -q -F -t ext3 -b 1024 -d "$WORK/tree2" "$img" 12M 2>/dev/null
+	printf 'clri a\nclri b\n' | debugfs -w "$img" >/dev/null 2>&1
+	cp "$img" "$WORK/before"
+}
+a_person_says_yes()
+{
+	two_names_of_nothing
+	on_terminal 1 'yYyyyyyyyyyyyy' -f "$img"
+	grep -q "names the unused inode.*<y>? yes" "$WORK/out"
+	status 0 -fn "$img"
+	e2fsck -fn "$img"
+}
+a_person_presses_enter()
+{
+	two_names_of_nothing
+	on_terminal 1 '\n\n \n \n\n\n\n\n\n' -f "$img"
+	status 0 -fn "$img"
+}
+a_person_says_no()
+{
+	two_names_of_nothing
+	on_terminal 4 'nnnnnNnnnnnnnn' -f "$img"
+	grep -q "<y>? no" "$WORK/out"
+	status 4 -fn "$img"
+}
+a_person_says_yes_to_all()
+{
+	two_names_of_nothing
+	on_terminal 1 'na' -f "$img"			# the second question is answered for all that follow
+	grep -q 'yes to all' "$WORK/out"
+	status 4 -fn "$img" || status 0 -fn "$img"
+}
+a_person_interrupts()
+{
+	local keys
+	for keys in '\c' '\d' ''; do
+		two_names_of_nothing
+		on_terminal 32 "$keys" -f "$img"
+		cmp "$img" "$WORK/before"		# nothing was agreed to, nothing was written
+	done
+	on_terminal 36 'y\c' -f "$img"			# 4: what was begun is to be checked again
+	status 1 -p "$img" || status 1 -y "$img"
+	e2fsck -fn "$img"
+}
+# A bar on a terminal; lines to a descriptor; both can be begun and ended by signals.
+bar_on_terminal()
+{
+	fresh
+	on_terminal 0 '' -fn -C 0 "$img"
+	grep -q '|=.*100%' "$WORK/out"
+	"$BUILD/tools/onpty" '' sh -c "exec \"$FSCK\" -fn -C -7 \"$img\" 7>\"$WORK/progress\""
+	[ ! -s "$WORK/progress" ]
+}
+
 json_is_json()
 {
 	fresh
@@ -166,6 +365,7 @@ progress_lines()
 {
 	fresh
 	"$FSCK" -fn -C 7 "$img" 7>"$WORK/progress" >/dev/null
+	! grep -Evq "^[1-5] [0-9]+ [0-9]+ $img\$" "$WORK/progress"
 	grep -Eq "^1 [0-9]+ [0-9]+ $img\$" "$WORK/progress"
 	grep -Eq "^5 [0-9]+ [0-9]+ $img\$" "$WORK/progress"
 	status 0 -fn -C 0 "$img"			# no bar into a pipe
@@ -192,7 +392,10 @@ try "two of -p -n -y leave 8" two_modes
 try "no such file leaves 8" no_such_file
 try "no file system leaves 8" no_file_system
 try "no terminal and no mode leaves 8" no_terminal
-try "a number that is none leaves 16" bad_number
+try "a number that is none leaves 1, no descriptor 8" bad_number
+try "-n goes with none of -c -l -L -D" refused_with_n
+try "options without effect are taken, byte swapping is refused" without_effect
+try "--help leaves 0" help_is_shown
 try "-n leaves 4 and changes nothing, -y leaves 1" errors_left
 try "-p repairs what is safe" preen_repairs_what_is_safe
 try "-p stops at what is not safe" preen_stops_at_what_is_not
@@ -203,6 +406,16 @@ try "an image in use is refused by name, -n warns" in_use_is_refused
 try "--undo-apply brings every byte back" undone
 try "-n replays the journal in memory and changes no byte" replayed_in_memory
 try "--undo-apply takes a replay back" replay_is_undone
+try "-l adds to the list of bad blocks, -L sets it, files move away" bad_list_is_set
+try "-c finds what cannot be read, -cc and -k" bad_blocks_are_found
+try "a bad block in an inode table costs only its inodes" bad_table_costs_little
+try "a list of bad blocks is undone" bad_list_is_undone
+try "a person says yes" a_person_says_yes
+try "Enter and space say yes" a_person_presses_enter
+try "a person says no" a_person_says_no
+try "a person says yes to all" a_person_says_yes_to_all
+try "Ctrl-C, Ctrl-D and hanging up leave 32" a_person_interrupts
+try "a bar on a terminal, a silent descriptor" bar_on_terminal
 try "--json can be read by a program" json_is_json
 try "-C writes lines, and no bar into a pipe" progress_lines
 try "-v counts" verbose_counts
