@@ -28,8 +28,10 @@
 /* A hole in a directory that is longer than this is no hole: the pointer behind it is wrong. */
 #define DIR_HOLE_MAX 1024u
 /* An indirect block is garbage with this many impossible pointers, and so large a part of all: 1 in 4. */
-#define GARBAGE_MIN  8u
+#define GARBAGE_MIN  12u
 #define GARBAGE_PART 4u
+/* An inode flag of features that are none of ours. */
+#define FLAG_VERITY 0x00100000u
 
 struct block_check {
 	struct inode_check *c;
@@ -261,6 +263,9 @@ static uint64_t size_should_be(const struct block_check *b, uint64_t size)
 			return by_blocks;
 		return size;
 	}
+	/* With this flag, whoever set it, what lies behind the end belongs there. */
+	if (le32_get(b->c->buf.raw.flags) & FLAG_VERITY)
+		return size;
 	if (b->last_lblk >= 0 && size < (uint64_t)b->last_lblk << geo->block_bits)
 		return by_blocks;
 	if (size > geo->max_file_blocks << geo->block_bits)

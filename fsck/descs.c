@@ -27,6 +27,8 @@ static bool read_copy(struct fsck *f, group_t copy, group_t g, struct ext_group_
 	if (!head.gdt_blocks || i < head.gdt_index || i >= head.gdt_index + head.gdt_blocks)
 		return false;
 	*ret_block = head.gdt + (i - head.gdt_index);
+	if (*ret_block == group_desc_location(&f->geo, i))
+		return false; /* with meta_bg the primary lies among the copies */
 	if (store_read(&f->store, *ret_block, 1, block))
 		return false;
 	memcpy(ret, block + group_desc_offset(&f->geo, g), sizeof(*ret));
@@ -90,6 +92,9 @@ group_t descs_count_lost(struct fsck *f)
 
 /* A root directory outweighs what a table of any size can show. */
 #define ROOT_WEIGHT (1 << 20)
+/* So many groups are enough to tell one geometry from another. */
+#define GROUPS_JUDGED 32
+#define NOT_READABLE  (-((int64_t)1 << 40))
 
 /* For and against the inode at this place of the table: can it be one, and does the bitmap know of it? */
 static int judge_inode(const struct fsck *f, inr_t ino, const uint8_t *bytes, bool is_marked)
@@ -115,13 +120,30 @@ static int64_t judge_places(struct fsck *f, group_t g, const struct ext_group_de
 	int64_t points = 0;
 
 	if (store_read(&f->store, le32_get(d->inode_bitmap), 1, map))
-		return INT64_MIN;
+		return NOT_READABLE;
 	for (b = 0; b < geo->inode_table_blocks; b++) {
 		if (store_read(&f->store, le32_get(d->inode_table) + b, 1, bytes))
-			return INT64_MIN;
+			return NOT_READABLE;
 		for (i = 0; i < geo->inodes_per_block && nth < geo->inodes_per_group; i++, nth++)
 			points += judge_inode(f, group_first_inode(geo, g) + nth, bytes + i * geo->inode_size,
 					      bitmap_test(map, nth));
+	}
+	return points;
+}
+
+int64_t descs_judge(struct fsck *f)
+{
+	struct ext_group_desc copy;
+	char why[WHY_BYTES];
+	int64_t points = 0;
+	fsblk_t block;
+	group_t g;
+
+	for (g = 0; g < min(f->geo.groups_count, (group_t)GROUPS_JUDGED); g++) {
+		if (!group_desc_check(&f->geo, g, &f->desc[g], why, sizeof(why)))
+			points += judge_places(f, g, &f->desc[g]);
+		else if (find_good_copy(f, g, &copy, &block))
+			points += judge_places(f, g, &copy);
 	}
 	return points;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/crc.h"
 #include "dirs.h"
 #include "journal/format.h"
 #include "tree.h"
@@ -83,21 +84,64 @@ bool log_copy_of_inode(struct fsck *f, union inode_buf *buf)
 	return true;
 }
 
-/* Why the block cannot be the log's superblock; NULL: it can. */
-static const char *super_fault(const struct fsck *f, const struct journal_super *js, uint32_t blocks)
+/* Fewer blocks besides the fast commits at its end make no log. */
+#define LOG_BLOCKS_MIN     1024u
+#define FAST_COMMIT_BLOCKS 256u /* where the field is 0 */
+
+static bool checksum_is_right(const struct journal_super *js)
+{
+	struct journal_super copy = *js;
+
+	copy.checksum = be32_make(0);
+	return crc32c(~0u, &copy, sizeof(copy)) == be32_get(js->checksum);
+}
+
+/* What a version and the features say of each other. Features that are not known are another question. */
+static const char *version_fault(const struct journal_super *js, uint32_t blocks)
+{
+	const uint32_t csum = JOURNAL_INCOMPAT_CSUM_V2 | JOURNAL_INCOMPAT_CSUM_V3;
+	uint32_t incompat = be32_get(js->feature_incompat), fast = be32_get(js->num_fc_blocks);
+
+	if (be32_get(js->header.blocktype) == JOURNAL_SUPERBLOCK_V1)
+		return incompat || be32_get(js->feature_compat) || be32_get(js->feature_ro_compat) ||
+				       be32_get(js->nr_users)
+			       ? "fields of a later version"
+			       : NULL;
+	if (be32_get(js->nr_users) > 1)
+		return "more than one user";
+	if (be32_get(js->feature_ro_compat))
+		return "unknown features";
+	if ((incompat & csum) == csum ||
+	    (incompat & csum && (js->checksum_type != JOURNAL_CHKSUM_CRC32C || !checksum_is_right(js))))
+		return "its checksum";
+	fast = fast ? fast : FAST_COMMIT_BLOCKS;
+	if (incompat & JOURNAL_INCOMPAT_FAST_COMMIT && (fast > blocks || blocks - fast < LOG_BLOCKS_MIN))
+		return "its fast commit area";
+	return NULL;
+}
+
+static bool has_magic(const struct journal_super *js)
 {
 	uint32_t type = be32_get(js->header.blocktype);
 
-	if (be32_get(js->header.magic) != JOURNAL_MAGIC ||
-	    (type != JOURNAL_SUPERBLOCK_V1 && type != JOURNAL_SUPERBLOCK_V2))
+	return be32_get(js->header.magic) == JOURNAL_MAGIC &&
+	       (type == JOURNAL_SUPERBLOCK_V1 || type == JOURNAL_SUPERBLOCK_V2);
+}
+
+const char log_first_fault[] = "its first block";
+
+/* Why the block cannot be the log's superblock; NULL: it can. */
+static const char *super_fault(const struct fsck *f, const struct journal_super *js, uint32_t blocks)
+{
+	if (!has_magic(js))
 		return "it has no magic";
 	if (be32_get(js->blocksize) != f->geo.block_size)
 		return "its block size";
 	if (be32_get(js->maxlen) > blocks)
 		return "its length";
 	if (be32_get(js->first) == 0 || be32_get(js->first) >= be32_get(js->maxlen))
-		return "its first block";
-	return NULL;
+		return log_first_fault;
+	return version_fault(js, be32_get(js->maxlen));
 }
 
 static bool read_super(struct fsck *f, const struct ext_inode *raw, uint8_t *bytes)
@@ -118,9 +162,22 @@ const char *log_fault(struct fsck *f, const struct ext_inode *raw)
 
 /* ---- finding it ---- */
 
+/* Whatever else is wrong with it, it begins as a log does. */
 static bool is_log(struct fsck *f, const struct ext_inode *raw)
 {
-	return !log_inode_fault(f, raw) && !log_fault(f, raw);
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+
+	return !log_inode_fault(f, raw) && read_super(f, raw, bytes) && has_magic((const void *)bytes);
+}
+
+bool log_lies_elsewhere(struct fsck *f, union inode_buf *buf)
+{
+	union inode_buf copy = *buf;
+
+	if (is_log(f, &buf->raw) || !log_copy_of_inode(f, &copy) || !is_log(f, &copy.raw))
+		return false;
+	*buf = copy;
+	return true;
 }
 
 bool log_is_in_usual_inode(struct fsck *f)
@@ -140,6 +197,20 @@ bool log_find(struct fsck *f, union inode_buf *ret)
 	if (is_read && is_log(f, &ret->raw))
 		return true;
 	return log_copy_of_inode(f, ret) || is_read;
+}
+
+void log_mend_first(struct fsck *f, struct disk *disk, const struct ext_inode *raw)
+{
+	fsblk_t block = dirs_block_at(f, raw, 0);
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	struct journal_super *js = (void *)bytes;
+
+	if (!block || store_read(&f->store, block, 1, bytes) ||
+	    super_fault(f, js, log_claimed_blocks(f, raw)) != log_first_fault)
+		return;
+	js->first = be32_make(1);
+	ignore(disk_write(disk, block << f->geo.block_bits, bytes, f->geo.block_size, 0),
+	       "the replay will tell");
 }
 
 bool log_has_data(struct fsck *f)

@@ -9,6 +9,7 @@
 #ifndef FSCK_LOG_H
 #define FSCK_LOG_H
 
+#include "block/disk.h"
 #include "context.h"
 
 /* Blocks that the inode's size says, no more than there are. */
@@ -19,10 +20,19 @@ const char *log_inode_fault(struct fsck *f, const struct ext_inode *raw);
 const char *log_fault(struct fsck *f, const struct ext_inode *raw);
 /* Changes the inode to what the superblock's copy says. False: unchanged, as that cannot hold a log. */
 bool log_copy_of_inode(struct fsck *f, union inode_buf *buf);
-/* Does the usual inode hold a log that a mount could use, whatever the superblock says? */
+/*
+ * Changes the inode to the copy where its own blocks begin with no log and the copy's do. They may be somebody's
+ * data, and a new log's superblock would be written over it.
+ */
+bool log_lies_elsewhere(struct fsck *f, union inode_buf *buf);
+/* Does the usual inode begin with a log, whatever the superblock says? */
 bool log_is_in_usual_inode(struct fsck *f);
 /* The inode of the log: its own, or the copy if that leads nowhere. False: there is none that can be read. */
 bool log_find(struct fsck *f, union inode_buf *ret);
+/* What log_fault() says where nothing is wrong but the field that says where the ring begins. */
+extern const char log_first_fault[];
+/* That field is 1 in every log that lies in an inode: sets it so before a replay. */
+void log_mend_first(struct fsck *f, struct disk *disk, const struct ext_inode *raw);
 /* Are there transactions in the log, whether or not the superblock says so? */
 bool log_has_data(struct fsck *f);
 

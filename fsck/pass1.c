@@ -132,6 +132,13 @@ static void check_foreign_flags(struct inode_check *c)
 	}
 }
 
+/* Where most inodes of a block are so, e2fsck takes the others for garbage too. */
+static void check_free_flags(struct inode_check *c)
+{
+	if (has_flags(c, EXT_EXTENTS_FL) && tell(c, INODE_FREE_FLAGS))
+		drop_flags(c, EXT_EXTENTS_FL);
+}
+
 static void check_high_halves(struct inode_check *c)
 {
 	struct ext_inode *raw = &c->buf.raw;
@@ -416,8 +423,10 @@ static void check_inode(struct inode_check *c)
 
 	check_dtime(c);
 	f->links[c->ino - 1] = (uint16_t)links_of(c);
-	if (!links_of(c) && c->ino >= f->geo.first_ino)
+	if (!links_of(c) && c->ino >= f->geo.first_ino) {
+		check_free_flags(c);
 		return;
+	}
 	check_foreign_flags(c);
 	if (c->is_cleared)
 		return;
@@ -431,7 +440,7 @@ static void check_inode(struct inode_check *c)
 static bool is_nothing(const struct fsck *f, inr_t ino, const struct ext_inode *raw)
 {
 	return ino >= f->geo.first_ino && !le16_get(raw->links_count) && !le32_get(raw->dtime) &&
-	       !le16_get(raw->mode);
+	       !le16_get(raw->mode) && !(le32_get(raw->flags) & EXT_EXTENTS_FL);
 }
 
 static void check_bytes(struct fsck *f, inr_t ino, const uint8_t *bytes)

@@ -38,7 +38,7 @@ static int add_block(struct extents *x, uint32_t log_block, fsblk_t block)
 }
 
 /* False: the inode's blocks cannot be a log. */
-static bool find_extents(struct fsck *f, struct extents *x)
+static bool find_extents(struct fsck *f, struct disk *disk, struct extents *x)
 {
 	union inode_buf buf;
 	uint64_t n, blocks;
@@ -55,6 +55,7 @@ static bool find_extents(struct fsck *f, struct extents *x)
 		if (!block || add_block(x, (uint32_t)n, block))
 			return false;
 	}
+	log_mend_first(f, disk, &buf.raw);
 	return true;
 }
 
@@ -87,7 +88,7 @@ bool replay_journal(struct fsck *f, struct disk *disk, enum replay_voice voice, 
 	if (!config.clock)
 		fsck_fail(f, "memory", -ENOMEM);
 	snprintf(why, why_size, "the journal's blocks are not to be found");
-	if (find_extents(f, &x)) {
+	if (find_extents(f, disk, &x)) {
 		config.extents = x.list;
 		config.nr_extents = x.count;
 		if (!journal_load(&config, &j, why, why_size)) {

@@ -245,6 +245,12 @@ static void drop_recover_flag(struct fsck *f)
 	f->super_dirty = true;
 }
 
+static bool has_unknown_features(const struct journal_super *js)
+{
+	return be32_get(js->header.blocktype) == JOURNAL_SUPERBLOCK_V2 &&
+	       be32_get(js->feature_incompat) & ~JOURNAL_INCOMPAT_KNOWN;
+}
+
 static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 {
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
@@ -255,6 +261,14 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 
 	fsck_read_block(f, block, bytes);
 	w.str = log_fault(f, raw);
+	if (!w.str && has_unknown_features(js)) {
+		snprintf(unknown, sizeof(unknown), "features 0x%x", be32_get(js->feature_incompat));
+		w.str = unknown;
+		if (be32_get(js->start)) {
+			problem(f, JOURNAL_FEATURES, w);
+			fsck_stop(f, FSCK_ERROR, "the journal cannot be read");
+		}
+	}
 	if (w.str) {
 		if (!problem(f, JOURNAL_SUPER_BAD, w))
 			return;
@@ -263,13 +277,6 @@ static void check_journal_super(struct fsck *f, const struct ext_inode *raw)
 		fsck_write_block(f, block, bytes);
 		drop_recover_flag(f); /* what was in the log cannot be found any more */
 		return;
-	}
-	if (be32_get(js->header.blocktype) == JOURNAL_SUPERBLOCK_V2 &&
-	    be32_get(js->feature_incompat) & ~JOURNAL_INCOMPAT_KNOWN) {
-		snprintf(unknown, sizeof(unknown), "0x%x", be32_get(js->feature_incompat));
-		w.str = unknown;
-		problem(f, JOURNAL_FEATURES, w);
-		fsck_stop(f, FSCK_ERROR, "the journal cannot be read");
 	}
 	if (be32_get(js->error) && f->opt.mode != MODE_NO)
 		f->super.state = le16_make(le16_get(f->super.state) | EXT_ERROR_FS);
@@ -297,20 +304,6 @@ static void set_journal_fields(struct fsck *f, inr_t ino)
 	f->backups_dirty = true;
 }
 
-/*
- * Blocks that are no log, where the superblock's copy of the inode leads to one: they may be somebody's data, and
- * a new log's superblock would be written over it.
- */
-static bool lies_elsewhere(struct fsck *f, union inode_buf *buf, const char **ret_why)
-{
-	const char *why = log_fault(f, &buf->raw);
-
-	if (!why || !log_copy_of_inode(f, buf) || log_fault(f, &buf->raw))
-		return false;
-	*ret_why = why;
-	return true;
-}
-
 static void check_journal_inode(struct fsck *f)
 {
 	inr_t ino = le32_get(f->super.journal_inum);
@@ -327,7 +320,8 @@ static void check_journal_inode(struct fsck *f)
 	} else {
 		w.str = log_inode_fault(f, &buf.raw);
 		copy = buf;
-		if (w.str ? log_copy_of_inode(f, &copy) : lies_elsewhere(f, &copy, &w.str)) {
+		if (w.str ? log_copy_of_inode(f, &copy) : log_lies_elsewhere(f, &copy)) {
+			w.str = w.str ? w.str : "its blocks hold no log";
 			if (problem(f, JOURNAL_INODE_COPY, w)) {
 				fsck_write_inode(f, ino, &copy);
 				check_journal_super(f, &copy.raw);

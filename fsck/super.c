@@ -1,256 +1,15 @@
-/*
- * Pass 0: the superblock.
- *
- * It is believed when it passes the gate. When the primary does not, the places where copies lie for
- * each block size are tried, and then every block.
- */
+/* Pass 0: the fields of the superblock, and its copies. */
 #include "super.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/rand.h"
 #include "descs.h"
 #include "layout/feature.h"
 #include "layout/super.h"
 
-#define DAY_S     86400u
-#define WHY_BYTES 192
-
-/* ---- the superblock ---- */
-
-/*
- * A check must understand all that it sees: what is unknown, even what a mount may pass over, could be
- * "repaired" away.
- */
-static bool features_are_known(const struct ext_super *super, char *why)
-{
-	uint32_t unknown = le32_get(super->feature_compat) & ~FEATURE_COMPAT_SUPPORTED;
-	char names[WHY_BYTES - 32];
-
-	if (feature_check(super, why, WHY_BYTES) != FEATURE_RW)
-		return false;
-	if (!unknown)
-		return true;
-	feature_describe(FEATURE_COMPAT, unknown, names, sizeof(names));
-	snprintf(why, WHY_BYTES, "unsupported features: %s", names);
-	return false;
-}
-
-static int read_super_at(struct fsck *f, uint64_t offset, struct ext_super *super, struct geometry *geo,
-			 char *why)
-{
-	uint8_t block[1024];
-	int err;
-
-	if (offset + sizeof(*super) > f->store.size_bytes) {
-		snprintf(why, WHY_BYTES, "it lies behind the end of the image");
-		return -EINVAL;
-	}
-	err = store_read(&f->store, offset / sizeof(block), 1, block);
-	if (err) {
-		snprintf(why, WHY_BYTES, "it cannot be read: %s", strerror(-err));
-		return err;
-	}
-	memcpy(super, block, sizeof(*super));
-	err = super_check(super, f->store.size_bytes, geo, why, WHY_BYTES);
-	if (!err && !features_are_known(super, why))
-		return -EOPNOTSUPP;
-	return err;
-}
-
-/* A copy at this block for this block size, that says it is one for it. */
-static bool take_copy(struct fsck *f, fsblk_t block, unsigned block_size, char *why)
-{
-	struct ext_super super;
-	struct geometry geo;
-
-	if (read_super_at(f, block * block_size, &super, &geo, why) || geo.block_size != block_size)
-		return false;
-	f->super = super;
-	f->super.block_group_nr = le16_make(0);
-	f->geo = geo;
-	f->used_backup = true;
-	return true;
-}
-
-static const unsigned block_sizes[] = {1024, 2048, 4096};
-static const group_t copy_groups[] = {1, 3, 5, 7, 9, 25, 27, 49};
-
-#define SCAN_PIECE_BYTES (1u << 20)
-#define SCAN_BYTES_MAX   (4ull << 30) /* copies of larger groups lie before that */
-
-/* Is it a copy that lies where it says that it lies? Another image inside a file does not. */
-static bool take_scanned(struct fsck *f, const uint8_t *bytes, uint64_t offset)
-{
-	struct ext_super super;
-	struct geometry geo;
-	char why[WHY_BYTES];
-	group_t g;
-
-	memcpy(&super, bytes, sizeof(super));
-	g = le16_get(super.block_group_nr);
-	if (!super_has_magic(&super) || g == 0 ||
-	    super_check(&super, f->store.size_bytes, &geo, why, sizeof(why)) || g >= geo.groups_count ||
-	    super_location(&geo, g) != offset)
-		return false;
-	f->super = super;
-	f->super.block_group_nr = le16_make(0);
-	f->geo = geo;
-	f->used_backup = true;
-	return true;
-}
-
-/* Groups of an unusual size: every block of the image is looked at. */
-static bool scan_for_copy(struct fsck *f, fsblk_t *ret_block)
-{
-	uint64_t end = min(f->store.size_bytes, SCAN_BYTES_MAX), at = 0, i;
-
-	f->piece = fsck_alloc(f, SCAN_PIECE_BYTES);
-	while ((at = round_down(store_next_data(&f->store, at, end), 1024)) + 1024 <= end) {
-		uint64_t count = min(end - at, (uint64_t)SCAN_PIECE_BYTES) / 1024;
-
-		if (store_read(&f->store, at / 1024, (unsigned)count, f->piece))
-			break;
-		for (i = 0; i < count; i++)
-			if (take_scanned(f, f->piece + i * 1024, at + i * 1024)) {
-				*ret_block = (at + i * 1024) >> f->geo.block_bits;
-				fsck_release_pieces(f);
-				return true;
-			}
-		at += count * 1024;
-	}
-	fsck_release_pieces(f);
-	return false;
-}
-
-/* Looks for a copy, first where groups have their usual size. */
-static bool find_copy(struct fsck *f, fsblk_t *ret_block)
-{
-	char why[WHY_BYTES];
-	unsigned i, g;
-
-	for (g = 0; g < array_size(copy_groups); g++)
-		for (i = 0; i < array_size(block_sizes); i++) {
-			fsblk_t first = block_sizes[i] == EXT_BLOCK_SIZE_MIN ? 1 : 0;
-			fsblk_t block = first + (fsblk_t)copy_groups[g] * block_sizes[i] * 8;
-
-			if (take_copy(f, block, block_sizes[i], why)) {
-				*ret_block = block;
-				return true;
-			}
-		}
-	return scan_for_copy(f, ret_block);
-}
-
-static void find_given(struct fsck *f)
-{
-	char why[WHY_BYTES] = "", text[WHY_BYTES + 64];
-	unsigned i;
-
-	for (i = 0; i < array_size(block_sizes); i++)
-		if ((!f->opt.backup_block_size || f->opt.backup_block_size == block_sizes[i]) &&
-		    take_copy(f, f->opt.backup_block, block_sizes[i], why))
-			return;
-	snprintf(text, sizeof(text), "no superblock in block %llu: %s",
-		 (unsigned long long)f->opt.backup_block, why);
-	fsck_stop(f, FSCK_ERROR, text);
-}
-
-/*
- * Features that a tool turns on stand in the copies too. Where a copy of the very same file system does
- * not have what the primary claims, these are flipped bits.
- */
-static bool copy_disowns_features(struct fsck *f, const struct ext_super *primary, fsblk_t *ret_block)
-{
-	return find_copy(f, ret_block) &&
-	       memcmp(f->super.uuid, primary->uuid, sizeof(primary->uuid)) == 0;
-}
-
-static void find_primary_or_copy(struct fsck *f)
-{
-	char why[WHY_BYTES], text[WHY_BYTES + 160];
-	fsblk_t block;
-	int err = read_super_at(f, EXT_SUPER_OFFSET, &f->super, &f->geo, why);
-	struct ext_super primary = f->super;
-
-	if (!err)
-		return;
-	if (err == -EOPNOTSUPP) {
-		if (!copy_disowns_features(f, &primary, &block))
-			fsck_stop(f, FSCK_ERROR, why);
-	} else if (!find_copy(f, &block)) {
-		snprintf(text, sizeof(text),
-			 "%s; no copy of the superblock was found either. "
-			 "If this is an ext2 or ext3 file system, -b BLOCK names a copy",
-			 why);
-		fsck_stop(f, FSCK_ERROR, text);
-	}
-	problem(f, SUPER_UNUSABLE, (struct where){.str = why});
-	if (!problem(f, SUPER_FROM_BACKUP, (struct where){.block = block}) && f->opt.mode != MODE_NO)
-		fsck_stop(f, FSCK_UNCORRECTED | FSCK_ERROR,
-			  "there is no other superblock to go on with");
-}
-
-static void use_found(struct fsck *f)
-{
-	store_set_block_size(&f->store, f->geo.block_size);
-	if (f->used_backup) {
-		f->super_dirty = true;
-		f->backups_dirty = true;
-	}
-}
-
-void super_find(struct fsck *f)
-{
-	if (f->opt.backup_block)
-		find_given(f);
-	else
-		find_primary_or_copy(f);
-	use_found(f);
-}
-
-/*
- * A superblock can pass its gate and still be wrong in a field that says where descriptors lie. Where its
- * descriptors are impossible, without a copy that is not, and those of another superblock are not, that one
- * is the better one.
- */
-void super_weigh(struct fsck *f)
-{
-	struct ext_super super = f->super;
-	struct geometry geo = f->geo;
-	group_t lost = f->used_backup ? 0 : descs_count_lost(f);
-	bool is_better = false;
-	fsblk_t block;
-
-	if (!lost)
-		return;
-	store_set_block_size(&f->store, EXT_BLOCK_SIZE_MIN);
-	if (!find_copy(f, &block)) {
-		store_set_block_size(&f->store, f->geo.block_size);
-		return;
-	}
-	descs_forget(f);
-	store_set_block_size(&f->store, f->geo.block_size);
-	descs_read(f);
-	if (descs_count_lost(f) < lost) {
-		struct where w = {.block = block, .str = "its group descriptors are impossible"};
-
-		problem(f, SUPER_UNUSABLE, w);
-		/* With -n nothing is decided; what is told is told of the better one. */
-		is_better = problem(f, SUPER_FROM_BACKUP, w) || f->opt.mode == MODE_NO;
-	}
-	if (!is_better) {
-		f->super = super;
-		f->geo = geo;
-		f->used_backup = false;
-		descs_forget(f);
-		store_set_block_size(&f->store, f->geo.block_size);
-		descs_read(f);
-	}
-	use_found(f);
-}
+#define DAY_S 86400u
 
 /* ---- fields ---- */
 
@@ -343,6 +102,39 @@ static void check_orphan_file(struct fsck *f)
 	}
 }
 
+/* More inodes than the usual ones are never reserved by mkfs: a flipped bit would cost the files in them. */
+#define FIRST_INO_LOOKED_AT 4096u
+
+static bool has_files_below(struct fsck *f, inr_t end)
+{
+	inr_t ino;
+
+	for (ino = EXT_GOOD_OLD_FIRST_INO; ino < min(end, FIRST_INO_LOOKED_AT); ino++) {
+		union inode_buf buf;
+		unsigned mode;
+
+		if (!fsck_read_inode(f, ino, &buf) || !le16_get(buf.raw.links_count))
+			continue;
+		mode = le16_get(buf.raw.mode);
+		if (S_ISDIR(mode) || S_ISREG(mode) || S_ISLNK(mode))
+			return true;
+	}
+	return false;
+}
+
+static void check_first_ino(struct fsck *f)
+{
+	struct where w = {.num = f->geo.first_ino};
+
+	if (f->geo.first_ino == EXT_GOOD_OLD_FIRST_INO || !has_files_below(f, f->geo.first_ino) ||
+	    !problem(f, SUPER_FIRST_INO, w))
+		return;
+	f->super.first_ino = le32_make(EXT_GOOD_OLD_FIRST_INO);
+	f->geo.first_ino = EXT_GOOD_OLD_FIRST_INO;
+	f->super_dirty = true;
+	f->backups_dirty = true;
+}
+
 static void check_uuid(struct fsck *f)
 {
 	static const uint8_t none[16];
@@ -397,6 +189,7 @@ void super_check_fields(struct fsck *f)
 	check_extra_isize(f, &s->min_extra_isize);
 	check_extra_isize(f, &s->want_extra_isize);
 	descs_check(f);
+	check_first_ino(f);
 	check_quota_fields(f);
 	check_orphan_file(f);
 	check_desc_size(f);

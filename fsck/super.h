@@ -1,7 +1,7 @@
 /*
  * fsck/super.h - pass 0: the superblock.
  *
- * Purpose     Finds a superblock that passes the gate, in a copy if need be.
+ * Purpose     Finds a superblock that passes the gate, in a copy if need be (superfind.c); judges its fields.
  * Ownership   Fills f->super and f->geo.
  * Relies on   Nothing.
  * Leaves      A geometry (layout/super.h G1..G4).

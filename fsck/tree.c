@@ -94,6 +94,15 @@ void tree_walk(struct tree_walk *w, struct ext_inode *inode)
 	}
 }
 
+/* A text of just the length that the size says is a target, whatever is wrong with the counts. */
+static bool holds_target(const struct ext_inode *inode)
+{
+	uint32_t size = le32_get(inode->size);
+
+	return size && size < sizeof(inode->block) &&
+	       strnlen((const char *)inode->block, sizeof(inode->block)) == size;
+}
+
 bool tree_exists(const struct fsck *f, const struct ext_inode *inode)
 {
 	unsigned mode = le16_get(inode->mode);
@@ -101,7 +110,7 @@ bool tree_exists(const struct fsck *f, const struct ext_inode *inode)
 	(void)f;
 	if (S_ISREG(mode) || S_ISDIR(mode))
 		return true;
-	if (!S_ISLNK(mode))
+	if (!S_ISLNK(mode) || holds_target(inode))
 		return false;
 	if (!le32_get(inode->file_acl))
 		return le32_get(inode->blocks) != 0;

@@ -50,7 +50,7 @@ void tree_walk(struct tree_walk *w, struct ext_inode *inode);
 
 /*
  * Does block[] hold block numbers, as e2fsck and the kernel take it: files, directories, and symlinks
- * that are neither empty nor short enough to lie in the inode.
+ * that are neither empty nor short enough to lie in the inode. A target that is there to be read is one.
  */
 bool tree_exists(const struct fsck *f, const struct ext_inode *inode);
 

@@ -151,18 +151,23 @@ static bool check_new_block(struct inode_check *c, fsblk_t block)
 {
 	struct fsck *f = c->f;
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
-	const struct ext_xattr_header *header = (const void *)bytes;
+	struct ext_xattr_header *header = (void *)bytes;
 	struct xattr_area area = xattr_area_in_block(&f->geo, bytes);
 	char why[WHY_BYTES] = "it cannot be read";
+	bool is_read = !store_read(&f->store, block, 1, bytes);
+	uint32_t claimed = le32_get(header->refcount);
 
-	if (store_read(&f->store, block, 1, bytes) || check_area(&area, why)) {
+	/* That nobody refers to it is a wrong count like others. */
+	if (is_read && !claimed)
+		header->refcount = le32_make(1);
+	if (!is_read || check_area(&area, why)) {
 		if (problem(f, XATTR_BLOCK_BAD,
 			    (struct where){.ino = c->ino, .block = block, .str = why})) {
 			drop_block(c);
 			return false;
 		}
 	}
-	if (!refs_add(f->refs, block, le32_get(header->refcount)))
+	if (!refs_add(f->refs, block, claimed))
 		fsck_fail(f, "memory", -ENOMEM);
 	claim_block(f, block);
 	bitmap_set(f->xattr, block_bit(f, block));
