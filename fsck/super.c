@@ -1,6 +1,7 @@
 /* Pass 0: the fields of the superblock, and its copies. */
 #include "super.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
