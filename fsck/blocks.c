@@ -15,6 +15,7 @@
  */
 #include "blocks.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -94,10 +95,21 @@ static void note_dir_block(struct block_check *b, lblk_t lblk, uint32_t block)
 	fsck_add_dir_block(b->c->f, b->c->ino, (uint32_t)lblk, block);
 }
 
-static void note_order(struct block_check *b, uint32_t block)
+/* -E fragcheck: the line is that of e2fsck. */
+static void tell_gap(const struct block_check *b, uint32_t block, unsigned level, lblk_t lblk)
 {
-	if (b->previous && b->previous + 1 != block)
+	if (b->c->f->opt.fragcheck && !b->c->f->opt.json)
+		printf("%6u(%c): expecting %6u got phys %6u (blkcnt %lld)\n", b->c->ino,
+		       b->is_dir ? 'd' : b->is_reg ? 'f' : '?', b->previous + 1, block,
+		       level ? -(long long)level : (long long)lblk);
+}
+
+static void note_order(struct block_check *b, uint32_t block, unsigned level, lblk_t lblk)
+{
+	if (b->previous && b->previous + 1 != block) {
 		b->is_fragmented = true;
+		tell_gap(b, block, level, lblk);
+	}
 	b->previous = block;
 }
 
@@ -156,7 +168,7 @@ static enum tree_verdict visit(struct tree_walk *w, uint32_t *pointer, unsigned 
 		return TREE_GO;
 	}
 	claim_block(f, *pointer);
-	note_order(b, *pointer);
+	note_order(b, *pointer, level, lblk);
 	if (level == 0) {
 		b->last_lblk = (int64_t)lblk;
 		if (b->is_dir)

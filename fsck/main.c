@@ -22,6 +22,7 @@
 #include "base/filelock.h"
 #include "base/mem.h"
 #include "descs.h"
+#include "optimize.h"
 #include "pass1.h"
 #include "pass1b.h"
 #include "pass2.h"
@@ -303,6 +304,8 @@ static void check(struct fsck *f)
 	report_start(f);
 	super_check_fields(f);
 	run_rounds(f);
+	if (f->opt.optimize_dirs && !f->nr_left)
+		optimize_dirs(f);
 	finish(f);
 	report_totals(f);
 	f->stop_status = status_of(f);

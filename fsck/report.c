@@ -43,6 +43,34 @@ void report_pass_time(struct fsck *f)
 	f->pass_started = now;
 }
 
+static double percent(uint64_t part, uint64_t of)
+{
+	return of ? 100.0 * (double)part / (double)of : 0;
+}
+
+/* One line of numbers and words, as e2fsck -v has them, so that programs find them again. */
+static void count_line(uint64_t nr, const char *what)
+{
+	printf("%12" PRIu64 " %s\n", nr, what);
+}
+
+static void report_files(const struct fsck *f, uint64_t nr_dirs)
+{
+	count_line(f->nr_reg, f->nr_reg == 1 ? "regular file" : "regular files");
+	count_line(nr_dirs, nr_dirs == 1 ? "directory" : "directories");
+	count_line(f->nr_chr, "character device files");
+	count_line(f->nr_blk, "block device files");
+	count_line(f->nr_fifo, "fifos");
+	count_line(f->nr_names_more, "links");
+	printf("%12" PRIu64 " symbolic links (%" PRIu64 " fast symbolic links)\n", f->nr_link,
+	       f->nr_fast_link);
+	count_line(f->nr_sock, "sockets");
+	puts("------------");
+	count_line(f->nr_reg + nr_dirs + f->nr_chr + f->nr_blk + f->nr_fifo + f->nr_names_more +
+			   f->nr_link + f->nr_sock,
+		   "files");
+}
+
 static void report_counts(const struct fsck *f)
 {
 	uint64_t nr_dirs = 0;
@@ -51,24 +79,19 @@ static void report_counts(const struct fsck *f)
 	for (i = 0; i < f->nr_dirs; i++)
 		nr_dirs += f->dirs[i].ino != 0;
 	printf("\n%12" PRIu64 " inodes used (%.2f%%, out of %u)\n", f->used_inodes,
-	       100.0 * (double)f->used_inodes / f->geo.inodes_count, f->geo.inodes_count);
-	printf("%12" PRIu64 " non-contiguous files\n", f->nr_fragmented);
-	printf("%12" PRIu64 " non-contiguous directories\n", f->nr_fragmented_dirs);
-	printf("%12" PRIu64 " inodes with indirect, %" PRIu64 " with double, %" PRIu64
-	       " with triple indirect blocks\n",
+	       percent(f->used_inodes, f->geo.inodes_count), f->geo.inodes_count);
+	printf("%12" PRIu64 " non-contiguous files (%.1f%%)\n", f->nr_fragmented,
+	       percent(f->nr_fragmented, f->used_inodes));
+	printf("%12" PRIu64 " non-contiguous directories (%.1f%%)\n", f->nr_fragmented_dirs,
+	       percent(f->nr_fragmented_dirs, f->used_inodes));
+	printf("%12s # of inodes with ind/dind/tind blocks: %" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n", "",
 	       f->nr_ind, f->nr_dind, f->nr_tind);
 	printf("%12" PRIu64 " blocks used (%.2f%%, out of %" PRIu64 ")\n", f->used_blocks,
-	       100.0 * (double)f->used_blocks / (double)f->geo.blocks_count, f->geo.blocks_count);
-	printf("%12" PRIu64 " bad blocks\n\n", f->nr_bad_blocks);
-	printf("%12" PRIu64 " regular files\n", f->nr_reg);
-	printf("%12" PRIu64 " directories\n", nr_dirs);
-	printf("%12" PRIu64 " character devices\n", f->nr_chr);
-	printf("%12" PRIu64 " block devices\n", f->nr_blk);
-	printf("%12" PRIu64 " fifos\n", f->nr_fifo);
-	printf("%12" PRIu64 " additional links\n", f->nr_names_more);
-	printf("%12" PRIu64 " symbolic links (%" PRIu64 " in the inode)\n", f->nr_link,
-	       f->nr_fast_link);
-	printf("%12" PRIu64 " sockets\n", f->nr_sock);
+	       percent(f->used_blocks, f->geo.blocks_count), f->geo.blocks_count);
+	count_line(f->nr_bad_blocks, "bad blocks");
+	count_line(f->nr_large_files, "large files");
+	putchar('\n');
+	report_files(f, nr_dirs);
 }
 
 void report_totals(struct fsck *f)

@@ -280,6 +280,75 @@ bad_list_is_undone()
 	cmp "$img" "$WORK/before"
 }
 
+# ---- directories ----
+
+# Long directories with many holes in them: of 600 names one in three is left, of 40 all, of 3000 none.
+with_directories()
+{
+	rm -rf "$img" "$WORK/dirs"
+	mkdir -p "$WORK/dirs/thin" "$WORK/dirs/full" "$WORK/dirs/empty" "$WORK/dirs/small"
+	(cd "$WORK/dirs/thin" && seq -f 'a_name_in_a_directory_%g' 600 | xargs touch)
+	(cd "$WORK/dirs/full" && seq -f 'another_name_%g' 400 | xargs touch)
+	(cd "$WORK/dirs/empty" && seq -f 'and_one_more_name_%g' 300 | xargs touch)
+	: >"$WORK/dirs/small/x"
+	mke2fs -q -F -t ext3 -b 1024 "$@" -d "$WORK/dirs" "$img" 12M 2>/dev/null
+	{
+		seq -f 'rm empty/and_one_more_name_%g' 300
+		seq -f 'rm thin/a_name_in_a_directory_%g' 600 | sed 'n;n;d'
+	} | debugfs -w "$img" >/dev/null 2>&1
+	e2fsck -fn "$img"
+	cp "$img" "$WORK/before"
+}
+size_of() { debugfs -R "stat $1" "$img" 2>/dev/null | grep -om1 'Size: [0-9]*' | grep -o '[0-9]*'; }
+directories_are_indexed()
+{
+	with_directories -O dir_index
+	status 0 -y -D "$img"				# clean: nothing is looked at, as with e2fsck
+	cmp "$img" "$WORK/before"
+	status 0 -fyD "$img"
+	whole "$img"
+	debugfs -R 'htree thin' "$img" 2>/dev/null | grep -q 'Number of entries'
+	debugfs -R 'htree full' "$img" 2>/dev/null | grep -q 'Number of entries'
+	[ "$(size_of empty)" -eq 1024 ]
+	cp "$img" "$WORK/once"
+	status 0 -fyD "$img"
+	grep -q ' 0 directories packed' "$WORK/out"	# what is packed stays
+	status 0 -fy --undo "$WORK/undo4" -D "$WORK/before"
+	status 0 --undo-apply "$WORK/undo4" "$WORK/before"
+	e2fsck -fn "$WORK/before"
+}
+directories_are_packed()
+{
+	with_directories -O ^dir_index
+	status 0 -fpD "$img"
+	whole "$img"
+	[ "$(size_of empty)" -eq 1024 ]
+	[ "$(size_of thin)" -lt 20000 ]
+}
+# Where no block is free each directory stays as it is.
+full_disk_is_not_optimized()
+{
+	with_directories -O dir_index
+	dd if=/dev/zero of="$WORK/filler" bs=1024 count=12000 status=none
+	printf 'write %s filler\n' "$WORK/filler" | debugfs -w "$img" >/dev/null 2>&1
+	"$FSCK" -fy "$img" >/dev/null || [ $? -eq 1 ]	# debugfs leaves a file without its end
+	cp "$img" "$WORK/before"
+	status 0 -fyD "$img"
+	whole "$img"
+}
+# The same name in two blocks, which nobody sees before the blocks become one.
+names_in_two_blocks_are_parted()
+{
+	with_directories -O ^dir_index
+	echo 'rename /thin a_name_in_a_directory_600 a_name_in_a_directory_102' | edit
+	cp "$img" "$WORK/before"
+	status 0 -fn "$img"
+	status 1 -fyD "$img"
+	grep -q "'a_name_in_a_directory_102' is twice" "$WORK/out"
+	debugfs -R 'ls thin' "$img" 2>/dev/null | grep -q 'a_name_in_a_directory_102~00'
+	whole "$img"
+}
+
 # ---- questions ----
 
 # on_terminal N KEYS OPTIONS...
@@ -371,7 +440,24 @@ progress_lines()
 	status 0 -fn -C 0 "$img"			# no bar into a pipe
 	! grep -q '|' "$WORK/out"
 }
-verbose_counts() { fresh; status 0 -fnv "$img"; grep -q 'regular files' "$WORK/out"; }
+# The numbers of -v are those of e2fsck, line by line; so are the places that fragcheck tells.
+verbose_counts()
+{
+	with_directories -O dir_index
+	mkfifo "$WORK/dirs/fifo"
+	ln -s target "$WORK/dirs/link"
+	ln -s "$(printf '%0100d' 1)" "$WORK/dirs/long"
+	ln "$WORK/dirs/small/x" "$WORK/dirs/hard"
+	seq 1 80000 >"$WORK/dirs/large"
+	rm "$img"
+	mke2fs -q -F -t ext3 -b 1024 -d "$WORK/dirs" "$img" 12M
+	printf 'rm small/x\nwrite %s again\n' "$WORK/dirs/large" | debugfs -w "$img" >/dev/null 2>&1
+	e2fsck -fy "$img" || [ $? -eq 1 ]
+	status 0 -fnv -E fragcheck "$img"
+	e2fsck -fnv -E fragcheck "$img" >"$WORK/theirs" 2>/dev/null
+	diff <(grep '^ *[0-9]\|ind/dind' "$WORK/out" | tr -s ' ') <(grep '^ *[0-9]\|ind/dind' "$WORK/theirs" | tr -s ' ')
+	[ "$(grep -c expecting "$WORK/out")" -gt 0 ]
+}
 discard_keeps_it_whole() { fresh; status 0 -fy -E discard "$img"; status 0 -fn "$img"; }
 unknown_feature_is_refused()
 {
@@ -410,6 +496,10 @@ try "-l adds to the list of bad blocks, -L sets it, files move away" bad_list_is
 try "-c finds what cannot be read, -cc and -k" bad_blocks_are_found
 try "a bad block in an inode table costs only its inodes" bad_table_costs_little
 try "a list of bad blocks is undone" bad_list_is_undone
+try "-D packs and indexes directories, once" directories_are_indexed
+try "-D packs directories without indexes" directories_are_packed
+try "-D leaves directories where nothing is free" full_disk_is_not_optimized
+try "-D parts names that are there twice" names_in_two_blocks_are_parted
 try "a person says yes" a_person_says_yes
 try "Enter and space say yes" a_person_presses_enter
 try "a person says no" a_person_says_no
