@@ -38,6 +38,7 @@ struct block_check {
 	struct inode_check *c;
 	bool is_dir, is_reg;
 	bool is_second; /* all was told and claimed: what is impossible is cleared */
+	bool is_listing; /* ... and directory blocks are noted */
 	bool is_partial; /* something was not walked: the count means nothing */
 	uint64_t nr_blocks;
 	int64_t last_lblk; /* -1: none */
@@ -86,7 +87,7 @@ static bool is_indirect_already(struct fsck *f, fsblk_t block)
 /* Directory blocks are kept in order for pass 2, holes as block 0. */
 static void note_dir_block(struct block_check *b, lblk_t lblk, uint32_t block)
 {
-	if (b->is_second) {
+	if (b->is_second && !b->is_listing) {
 		b->last_dir_lblk = (int64_t)lblk;
 		return;
 	}
@@ -245,6 +246,8 @@ static bool may_write(struct tree_walk *w, fsblk_t block)
 	const struct block_check *b = w->arg;
 	struct fsck *f = w->f;
 
+	if (b->is_listing)
+		return false;
 	if (b->is_second || f->opt.mode == MODE_ASK)
 		return !is_shared(f, block);
 	if (!f->mend)
@@ -434,6 +437,20 @@ void blocks_check(struct inode_check *c)
 	note_index(&b);
 	check_size(&b);
 	check_count(&b);
+}
+
+void blocks_list_dir(struct fsck *f, inr_t ino)
+{
+	struct inode_check c = {.f = f, .ino = ino};
+	struct block_check b;
+
+	if (!fsck_read_inode(f, ino, &c.buf))
+		return;
+	b = begin_check(&c);
+	b.is_second = b.is_listing = true;
+	walk(&b);
+	if (b.last_dir_lblk < 0)
+		note_dir_block(&b, 0, 0);
 }
 
 void blocks_mend(struct fsck *f)

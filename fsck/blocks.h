@@ -20,6 +20,9 @@ void blocks_check(struct inode_check *c);
  */
 void blocks_mend(struct fsck *f);
 
+/* Lists the blocks of one directory in f->dir_blocks, where pass 1 had no room for all (f->dirs_unlisted). */
+void blocks_list_dir(struct fsck *f, inr_t ino);
+
 /* The bad-blocks inode's list: it claims blocks that nobody uses. */
 void blocks_check_bad_list(struct inode_check *c);
 

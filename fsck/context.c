@@ -102,7 +102,11 @@ void fsck_forget(struct fsck *f)
 	f->nr_dirs = f->room_dirs = f->nr_dir_blocks = f->room_dir_blocks = 0;
 	f->restart = false;
 	f->nr_large_files = f->nr_bad_blocks = 0;
-	f->lost_found = 0;
+	free_and_null(&f->lost_names);
+	f->lost_found = f->dirs_unlisted = 0;
+	f->lost_found_at = 0;
+	f->alloc_at = 0;
+	f->is_full = false;
 	f->nr_files = f->nr_reg = f->nr_chr = f->nr_blk = f->nr_fifo = f->nr_sock = 0;
 	f->nr_link = f->nr_fast_link = f->nr_ind = f->nr_dind = f->nr_tind = 0;
 	f->nr_fragmented = f->nr_fragmented_dirs = f->nr_names_more = 0;
@@ -218,6 +222,9 @@ void fsck_clear_inode(struct fsck *f, inr_t ino, union inode_buf *buf)
 
 /* ---- tables that grow with what is found (K1) ---- */
 
+/* 24 MiB of them; one directory has no more than 2 Mi blocks. */
+#define DIR_BLOCKS_MAX ((2u << 20) + 1)
+
 static void *grow(struct fsck *f, void *table, size_t *room, size_t count, size_t each)
 {
 	size_t more = *room + *room / 2 + 256;
@@ -241,6 +248,15 @@ void fsck_add_dir(struct fsck *f, inr_t ino)
 
 void fsck_add_dir_block(struct fsck *f, inr_t ino, uint32_t lblk, uint32_t block)
 {
+	if (f->dirs_unlisted)
+		return;
+	if (f->nr_dir_blocks == DIR_BLOCKS_MAX) {
+		/* A list of whole directories: pass 2 makes the rest, one by one. */
+		while (f->nr_dir_blocks && f->dir_blocks[f->nr_dir_blocks - 1].ino == ino)
+			f->nr_dir_blocks--;
+		f->dirs_unlisted = ino;
+		return;
+	}
 	f->dir_blocks =
 		grow(f, f->dir_blocks, &f->room_dir_blocks, f->nr_dir_blocks, sizeof(*f->dir_blocks));
 	f->dir_blocks[f->nr_dir_blocks++] = (struct dir_block){ino, lblk, block};

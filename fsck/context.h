@@ -95,6 +95,8 @@ struct fsck {
 	uint8_t *indirect; /* claimed as an indirect block by some inode; NULL: none */
 	uint8_t *mend; /* inodes with pointers to be cleared in indirect blocks; NULL: none */
 	uint8_t *xattr; /* attribute blocks; NULL: none */
+	uint64_t alloc_at; /* bit where alloc.c goes on to search */
+	bool is_full; /* alloc.c found no free block any more */
 	bool restart; /* what pass 1 counted is no longer so: it runs again */
 	uint8_t *ino_used, *ino_dir, *ino_reg;
 	uint8_t *bad_tables; /* bit a group: its inode table cannot be read or is to be made anew */
@@ -110,6 +112,9 @@ struct fsck {
 	uint64_t nr_large_files;
 	uint64_t nr_bad_blocks;
 	inr_t lost_found; /* 0: not known */
+	lblk_t lost_found_at; /* its block that took the last name */
+	uint8_t *lost_names; /* inodes whose number is a name in it already */
+	inr_t dirs_unlisted; /* blocks of directories from this one on are not in dir_blocks; 0: all are */
 	struct prefetch *ahead; /* threads that ask for what the present pass will read, or NULL */
 	struct scan *scan; /* threads that read the inode tables for pass 1, or NULL */
 	uint8_t *piece, *piece2; /* buffers of the present pass */

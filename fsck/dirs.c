@@ -52,6 +52,27 @@ inr_t dirs_lookup(struct fsck *f, inr_t dir, const char *name)
 	return 0;
 }
 
+void dirs_for_each(struct fsck *f, inr_t dir, dirs_name_fn fn)
+{
+	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
+	struct dirblock_entry e;
+	union inode_buf buf;
+	uint64_t lblk;
+
+	if (!fsck_read_inode(f, dir, &buf))
+		return;
+	for (lblk = 0; lblk < nr_blocks_of(f, &buf.raw); lblk++) {
+		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
+		unsigned offset = 0;
+
+		if (!block || store_read(&f->store, block, 1, bytes))
+			continue;
+		while (dirblock_next(&f->geo, bytes, &offset, &e) == 1)
+			if (e.ino)
+				fn(f, e.name, e.name_len);
+	}
+}
+
 /* ---- adding a block ---- */
 
 static void count_blocks(struct fsck *f, struct ext_inode *inode, unsigned nr)
@@ -141,15 +162,20 @@ int dirs_add_entry(struct fsck *f, inr_t dir, const char *name, inr_t ino, uint8
 		return -EIO;
 	forget_index(f, dir, &buf);
 	count = nr_blocks_of(f, &buf.raw);
-	for (lblk = 0; lblk < count; lblk++) {
+	/* In lost+found, which may get a million names, what was full stays full. */
+	for (lblk = dir == f->lost_found ? f->lost_found_at : 0; lblk < count; lblk++) {
 		fsblk_t block = dirs_block_at(f, &buf.raw, lblk);
 
 		if (!block || store_read(&f->store, block, 1, bytes) ||
 		    dirblock_insert(&f->geo, bytes, name, name_len, ino, file_type))
 			continue;
 		fsck_write_block(f, block, bytes);
+		if (dir == f->lost_found)
+			f->lost_found_at = lblk;
 		return 0;
 	}
+	if (dir == f->lost_found)
+		f->lost_found_at = count;
 	dirblock_init_empty(&f->geo, bytes);
 	if (dirblock_insert(&f->geo, bytes, name, name_len, ino, file_type))
 		return -ENOSPC;

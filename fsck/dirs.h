@@ -21,6 +21,10 @@ fsblk_t dirs_block_at(struct fsck *f, const struct ext_inode *inode, lblk_t lblk
 /* The inode that a directory names so; 0: none. */
 inr_t dirs_lookup(struct fsck *f, inr_t dir, const char *name);
 
+/* Calls fn for each name of a directory. */
+typedef void (*dirs_name_fn)(struct fsck *f, const char *name, unsigned name_len);
+void dirs_for_each(struct fsck *f, inr_t dir, dirs_name_fn fn);
+
 /*
  * Adds an entry, in a new block if need be. A directory with an index loses it, as its leaves are not
  * looked for. 0, -ENOSPC, -EIO.

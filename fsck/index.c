@@ -42,6 +42,13 @@ struct index {
 	struct index_block blocks[];
 };
 
+static uint32_t max_blocks(const struct fsck *f)
+{
+	uint32_t entries = f->geo.block_size / (uint32_t)sizeof(struct ext_dx_entry);
+
+	return 1 + entries + entries * entries;
+}
+
 struct index *index_begin(struct fsck *f, inr_t ino, uint32_t nr_blocks)
 {
 	struct index *x;
@@ -49,6 +56,8 @@ struct index *index_begin(struct fsck *f, inr_t ino, uint32_t nr_blocks)
 
 	if (!nr_blocks)
 		return NULL;
+	/* What no tree of two levels could name has no place in it: the last block stands for all of them. */
+	nr_blocks = min(nr_blocks, max_blocks(f) + 1);
 	x = fsck_alloc(f, sizeof(*x) + (size_t)nr_blocks * sizeof(x->blocks[0]));
 	x->f = f;
 	x->ino = ino;

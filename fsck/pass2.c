@@ -14,6 +14,7 @@
 #include "base/bitmap.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "blocks.h"
 #include "dirs.h"
 #include "index.h"
 #include "layout/dirblock.h"
@@ -498,6 +499,25 @@ static size_t check_dir(struct dir_check *c, size_t first)
 	return i - first;
 }
 
+/* Those that pass 1 had no room to list. */
+static void check_unlisted(struct dir_check *c)
+{
+	struct fsck *f = c->f;
+	inr_t first = f->dirs_unlisted;
+	size_t i;
+
+	f->dirs_unlisted = 0;
+	for (i = 0; first && i < f->nr_dirs; i++) {
+		if (f->dirs[i].ino < first || !bitmap_test(f->ino_used, f->dirs[i].ino - 1))
+			continue;
+		f->nr_dir_blocks = 0;
+		blocks_list_dir(f, f->dirs[i].ino);
+		if (f->nr_dir_blocks)
+			check_dir(c, 0);
+		fsck_progress(f, 2, i, f->nr_dirs);
+	}
+}
+
 static void check_large_file_feature(struct fsck *f)
 {
 	if (!f->nr_large_files || f->geo.has_large_file ||
@@ -531,6 +551,7 @@ void pass2(struct fsck *f)
 	}
 	prefetch_end(f->ahead);
 	f->ahead = NULL;
+	check_unlisted(&c);
 	check_large_file_feature(f);
 	mem_free(f->dir_blocks);
 	f->dir_blocks = NULL;

@@ -125,6 +125,33 @@ static bool find_lost_found(struct fsck *f)
 	return make_lost_found(f, 0);
 }
 
+/* "#NUMBER", as it stands there from an earlier check. */
+static void note_lost_name(struct fsck *f, const char *name, unsigned name_len)
+{
+	uint64_t number = 0;
+	unsigned i;
+
+	if (name_len < 2 || name_len > 11 || name[0] != '#')
+		return;
+	for (i = 1; i < name_len; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return;
+		number = number * 10 + (unsigned)(name[i] - '0');
+	}
+	if (number && number <= f->geo.inodes_count)
+		bitmap_set(f->lost_names, number - 1);
+}
+
+/* The directory is read once, however many names it is to get. */
+static bool is_lost_name(struct fsck *f, inr_t ino)
+{
+	if (!f->lost_names) {
+		f->lost_names = fsck_inode_map(f);
+		dirs_for_each(f, f->lost_found, note_lost_name);
+	}
+	return bitmap_test(f->lost_names, ino - 1);
+}
+
 static uint8_t type_of(struct fsck *f, inr_t ino)
 {
 	union inode_buf buf;
@@ -140,7 +167,7 @@ bool pass3_reconnect(struct fsck *f, inr_t ino)
 
 	if (find_lost_found(f) && f->lost_found != ino) {
 		snprintf(name, sizeof(name), "#%u", ino);
-		if (dirs_lookup(f, f->lost_found, name))
+		if (is_lost_name(f, ino))
 			snprintf(name, sizeof(name), "#%u~%u", ino, f->now);
 		err = dirs_add_entry(f, f->lost_found, name, ino, type_of(f, ino));
 	}

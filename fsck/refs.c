@@ -1,27 +1,25 @@
-/* Attribute blocks and their references: a growing array, and a table of places in it. */
+/* Attribute blocks and their references: a table with open places, at most three quarters full. */
 #include "refs.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define BUCKETS 256
-
-struct node {
-	struct hash_node hash;
-	struct xattr_ref ref;
-};
+#define ROOM_MIN 256u
 
 struct xattr_refs {
-	struct hash table;
-	struct node **order;
-	size_t count, room;
+	struct xattr_ref *slots; /* block 0: free */
+	size_t count, room; /* room is a power of two */
 };
 
 struct xattr_refs *refs_create(void)
 {
 	struct xattr_refs *r = mem_zalloc(sizeof(*r));
 
-	if (r && hash_init(&r->table, BUCKETS)) {
+	if (!r)
+		return NULL;
+	r->room = ROOM_MIN;
+	r->slots = mem_zalloc(r->room * sizeof(*r->slots));
+	if (!r->slots) {
 		mem_free(r);
 		return NULL;
 	}
@@ -30,55 +28,61 @@ struct xattr_refs *refs_create(void)
 
 void refs_destroy(struct xattr_refs *r)
 {
-	size_t i;
-
 	if (!r)
 		return;
-	for (i = 0; i < r->count; i++) {
-		hash_remove(&r->table, &r->order[i]->hash);
-		mem_free(r->order[i]);
-	}
-	hash_done(&r->table);
-	mem_free(r->order);
+	mem_free(r->slots);
 	mem_free(r);
+}
+
+/* The block's place, or the free one where it belongs. */
+static struct xattr_ref *place_of(struct xattr_ref *slots, size_t room, uint32_t block)
+{
+	size_t i = hash_u64(block) & (room - 1);
+
+	while (slots[i].block && slots[i].block != block)
+		i = (i + 1) & (room - 1);
+	return &slots[i];
+}
+
+static bool grow(struct xattr_refs *r)
+{
+	struct xattr_ref *slots = mem_zalloc(2 * r->room * sizeof(*slots));
+	size_t i;
+
+	if (!slots)
+		return false;
+	for (i = 0; i < r->room; i++)
+		if (r->slots[i].block)
+			*place_of(slots, 2 * r->room, r->slots[i].block) = r->slots[i];
+	mem_free(r->slots);
+	r->slots = slots;
+	r->room *= 2;
+	return true;
 }
 
 struct xattr_ref *refs_find(const struct xattr_refs *r, fsblk_t block)
 {
-	struct hash_node *h = hash_first(&r->table, hash_u64(block));
+	struct xattr_ref *ref = place_of(r->slots, r->room, (uint32_t)block);
 
-	for (; h; h = hash_next_same(h)) {
-		struct node *n = container_of(h, struct node, hash);
-
-		if (n->ref.block == block)
-			return &n->ref;
-	}
-	return NULL;
+	return ref->block ? ref : NULL;
 }
 
 struct xattr_ref *refs_add(struct xattr_refs *r, fsblk_t block, uint32_t claimed)
 {
-	struct node *n;
+	struct xattr_ref *ref;
 
-	if (r->count == r->room) {
-		size_t more = r->room * 2 + 64;
-		struct node **grown = mem_realloc(r->order, more * sizeof(struct node *));
-
-		if (!grown)
-			return NULL;
-		r->order = grown;
-		r->room = more;
-	}
-	n = mem_zalloc(sizeof(*n));
-	if (!n)
+	if (r->count >= r->room / 4 * 3 && !grow(r))
 		return NULL;
-	n->ref = (struct xattr_ref){.block = block, .claimed = claimed, .counted = 1};
-	hash_insert(&r->table, &n->hash, hash_u64(block));
-	r->order[r->count++] = n;
-	return &n->ref;
+	ref = place_of(r->slots, r->room, (uint32_t)block);
+	*ref = (struct xattr_ref){.block = (uint32_t)block, .claimed = claimed, .counted = 1};
+	r->count++;
+	return ref;
 }
 
-struct xattr_ref *refs_nth(const struct xattr_refs *r, size_t n)
+struct xattr_ref *refs_next(const struct xattr_refs *r, size_t *at)
 {
-	return n < r->count ? &r->order[n]->ref : NULL;
+	while (*at < r->room)
+		if (r->slots[(*at)++].block)
+			return &r->slots[*at - 1];
+	return NULL;
 }

@@ -2,7 +2,8 @@
  * fsck/refs.h - attribute blocks: how many inodes name each, and how many it says.
  *
  * Purpose     Inodes share attribute blocks, and the block counts them. Pass 1 counts again.
- * Ownership   The table owns its entries. One entry an attribute block that passed its check.
+ * Ownership   The table owns its entries, and moves them when it grows. An entry an attribute block that passed its
+ *             check; who adds leaves out those that say one and that one inode names, which most do.
  * Locking     One thread.
  */
 #ifndef FSCK_REFS_H
@@ -13,7 +14,7 @@
 struct xattr_refs;
 
 struct xattr_ref {
-	fsblk_t block;
+	uint32_t block;
 	uint32_t claimed; /* as the block says */
 	uint32_t counted;
 };
@@ -24,7 +25,7 @@ void refs_destroy(struct xattr_refs *r); /* NULL is harmless */
 struct xattr_ref *refs_find(const struct xattr_refs *r, fsblk_t block);
 /* A new entry that counts one; NULL: no memory. */
 struct xattr_ref *refs_add(struct xattr_refs *r, fsblk_t block, uint32_t claimed) must_check;
-/* The n-th entry in the order they were added; NULL behind the last. */
-struct xattr_ref *refs_nth(const struct xattr_refs *r, size_t n);
+/* The next entry from *at, which begins with 0; NULL behind the last. In no order. */
+struct xattr_ref *refs_next(const struct xattr_refs *r, size_t *at);
 
 #endif

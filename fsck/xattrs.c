@@ -146,6 +146,16 @@ static void drop_block(struct inode_check *c)
 	c->is_dirty = true;
 }
 
+/* Blocks that say one and are named once are not kept: most file systems have no others. */
+static struct xattr_ref *add_ref(struct fsck *f, fsblk_t block, uint32_t claimed)
+{
+	struct xattr_ref *ref = refs_add(f->refs, block, claimed);
+
+	if (!ref)
+		fsck_fail(f, "memory", -ENOMEM);
+	return ref;
+}
+
 /* A block that no inode before this one has named. */
 static bool check_new_block(struct inode_check *c, fsblk_t block)
 {
@@ -167,8 +177,8 @@ static bool check_new_block(struct inode_check *c, fsblk_t block)
 			return false;
 		}
 	}
-	if (!refs_add(f->refs, block, claimed))
-		fsck_fail(f, "memory", -ENOMEM);
+	if (claimed != 1)
+		add_ref(f, block, claimed);
 	claim_block(f, block);
 	bitmap_set(f->xattr, block_bit(f, block));
 	return true;
@@ -194,7 +204,11 @@ bool xattrs_check_block(struct inode_check *c)
 			fsck_fail(f, "memory", -ENOMEM);
 	}
 	if (bitmap_test(f->xattr, block_bit(f, block))) {
-		refs_find(f->refs, block)->counted++;
+		struct xattr_ref *ref = refs_find(f->refs, block);
+
+		if (!ref)
+			ref = add_ref(f, block, 1);
+		ref->counted++;
 		return true;
 	}
 	return check_new_block(c, block);
@@ -205,9 +219,9 @@ void xattrs_check_counts(struct fsck *f)
 	uint8_t bytes[EXT_BLOCK_SIZE_MAX];
 	struct ext_xattr_header *header = (void *)bytes;
 	const struct xattr_ref *ref;
-	size_t n;
+	size_t at = 0;
 
-	for (n = 0; f->refs && (ref = refs_nth(f->refs, n)); n++) {
+	while (f->refs && (ref = refs_next(f->refs, &at))) {
 		/* A block that is somebody's data too is written when it is nobody's else. */
 		if (ref->claimed == ref->counted ||
 		    (f->dup && bitmap_test(f->dup, block_bit(f, ref->block))) ||
