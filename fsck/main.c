@@ -194,6 +194,8 @@ static void run_pass1(struct fsck *f, unsigned round)
 			announce(f, round + restarts, "Pass 1B: blocks claimed more than once");
 			pass1b(f);
 		}
+		if (f->dup && f->is_full && fsck_may_write(f))
+			break; /* another round finds no room either */
 		fsck_flush(f);
 		if (!f->restart || !fsck_may_write(f))
 			return;
