@@ -6,6 +6,7 @@
  *	                        a letter, offset and length (u64) and the bytes; W write, F flush,
  *	                        D the write before was durable by itself
  *	IOWATCH_BAD=FROM-TO     reads of these bytes of it fail with EIO, writes of them too
+ *	IOWATCH_STOP=N          the program ends without a word, with status 99, in place of its Nth write of it
  *	IOWATCH_FULL=PATH,N     writes to this file fail with ENOSPC behind its first N bytes
  *
  * Reads and writes by position only, as the checker does them.
@@ -63,12 +64,23 @@ static FILE *open_log(int fd)
 	return path && is_watched(fd) ? fopen(path, "ae") : NULL;
 }
 
+static void maybe_stop(int fd)
+{
+	static long nr;
+	const char *stop = getenv("IOWATCH_STOP");
+
+	if (stop && is_watched(fd) && ++nr >= atol(stop))
+		_exit(99);
+}
+
 static void log_write(int fd, uint64_t offset, const struct iovec *iov, int count)
 {
-	FILE *log = open_log(fd);
+	FILE *log;
 	uint64_t len = 0;
 	int i;
 
+	maybe_stop(fd);
+	log = open_log(fd);
 	if (!log)
 		return;
 	for (i = 0; i < count; i++)
