@@ -279,9 +279,8 @@ static uint64_t size_should_be(const struct block_check *b, uint64_t size)
 		return size;
 	}
 	/* With this flag, whoever set it, what lies behind the end belongs there. */
-	if (le32_get(b->c->buf.raw.flags) & FLAG_VERITY)
-		return size;
-	if (b->last_lblk >= 0 && size < (uint64_t)b->last_lblk << geo->block_bits)
+	if (b->last_lblk >= 0 && !(le32_get(b->c->buf.raw.flags) & FLAG_VERITY) &&
+	    size < (uint64_t)b->last_lblk << geo->block_bits)
 		return by_blocks;
 	if (size > geo->max_file_blocks << geo->block_bits)
 		return by_blocks;

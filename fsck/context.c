@@ -13,6 +13,7 @@
 #include "layout/super.h"
 #include "prefetch.h"
 #include "refs.h"
+#include "undo.h"
 #include "scan.h"
 
 /* ---- the way out ---- */
@@ -37,6 +38,8 @@ void fsck_fail(struct fsck *f, const char *doing, int err)
 {
 	char why[256];
 
+	if (f->store.undo && undo_has_failed(f->store.undo))
+		doing = "writing the undo file";
 	snprintf(why, sizeof(why), "%s: %s", doing, strerror(-err));
 	fsck_stop(f, FSCK_ERROR, why);
 }
@@ -119,6 +122,14 @@ bool fsck_may_write(const struct fsck *f)
 	return f->store.is_writable;
 }
 
+void fsck_identify_undo(struct fsck *f)
+{
+	int err = f->store.undo ? undo_identify(f->store.undo, f->super.uuid) : 0;
+
+	if (err)
+		fsck_fail(f, "writing the undo file", err);
+}
+
 void fsck_begin_changes(struct fsck *f)
 {
 	struct ext_super mark = f->super;
@@ -127,6 +138,7 @@ void fsck_begin_changes(struct fsck *f)
 	if (f->is_marked || !fsck_may_write(f))
 		return;
 	f->is_marked = true;
+	fsck_identify_undo(f);
 	mark.state = le16_make((uint16_t)((le16_get(mark.state) & ~EXT_VALID_FS) | EXT_ERROR_FS));
 	err = store_write_bytes(&f->store, EXT_SUPER_OFFSET, &mark, sizeof(mark));
 	if (!err)

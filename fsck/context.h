@@ -152,6 +152,8 @@ void fsck_fail(struct fsck *f, const char *doing, int err) no_return;
  * interruption at any later moment leads to a full check and not to a mount.
  */
 void fsck_begin_changes(struct fsck *f);
+/* Before the superblock is written: the undo file knows the image by it. */
+void fsck_identify_undo(struct fsck *f);
 bool fsck_may_write(const struct fsck *f);
 
 /* Memory or no return; zeroed. */

@@ -106,11 +106,15 @@ static void close_image(struct fsck *f)
 
 static void open_undo(struct fsck *f)
 {
+	uint8_t uuid[16] = {0};
 	int err;
 
 	if (!f->opt.undo_path)
 		return;
-	err = undo_create(f->opt.undo_path, f->store.size_bytes, &f->store.undo);
+	ignore(store_read_bytes(&f->store, EXT_SUPER_OFFSET + offsetof(struct ext_super, uuid), uuid,
+				sizeof(uuid)),
+	       "what cannot be read is met again at once");
+	err = undo_create(f->opt.undo_path, f->store.size_bytes, uuid, &f->store.undo);
 	if (err)
 		fsck_fail(f, f->opt.undo_path, err);
 }
@@ -345,15 +349,15 @@ static int apply_undo(const struct args *args)
 {
 	struct fsck f = {.opt.mode = MODE_YES};
 	uint64_t nr_records = 0;
+	char why[256];
 	int err, status = open_image(&f, args->path);
 
 	if (status)
 		return status;
-	err = undo_apply(args->undo_apply, f.store.fd, f.store.size_bytes, &nr_records);
+	err = undo_apply(args->undo_apply, f.store.fd, f.store.size_bytes, &nr_records, why, sizeof(why));
 	store_close(&f.store);
 	if (err)
-		return complain(args->undo_apply,
-				err == -EUCLEAN ? "is no undo file of this image" : strerror(-err));
+		return complain(args->undo_apply, why);
 	printf("%s: %" PRIu64 " blocks written back\n", args->path, nr_records);
 	return FSCK_OK;
 }

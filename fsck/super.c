@@ -283,6 +283,7 @@ void super_write(struct fsck *f, uint16_t state)
 		descs_write(f);
 	if (f->backups_dirty)
 		write_copies(f);
+	fsck_identify_undo(f);
 	fsck_flush(f); /* the superblock calls valid only what is durable */
 	f->super.state = le16_make(state);
 	f->super.wtime = le32_make(f->now);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,12 +16,16 @@
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/mem.h"
+#include "layout/format.h"
 
-static const char magic[16] = "extant undo 1\n";
+static const char magic[16] = "extant undo 2\n";
 
 struct undo_header {
 	char magic[16];
 	le64_t image_bytes;
+	le64_t durable_bytes; /* of this file; the records up to here were durable once */
+	uint8_t uuid_before[16]; /* the image's, and what a repair has made of it */
+	uint8_t uuid_after[16];
 };
 
 struct undo_entry {
@@ -32,7 +38,9 @@ struct undo_entry {
 
 struct undo {
 	int fd;
-	bool is_dirty;
+	uint64_t size_bytes;
+	bool is_dirty, has_failed;
+	struct undo_header header;
 };
 
 static uint32_t entry_sum(const struct undo_entry *e, const void *bytes)
@@ -41,6 +49,12 @@ static uint32_t entry_sum(const struct undo_entry *e, const void *bytes)
 
 	sum = crc32_be(sum, &e->len, sizeof(e->len));
 	return crc32_be(sum, bytes, le32_get(e->len));
+}
+
+static int fail(struct undo *u, int err)
+{
+	u->has_failed |= err != 0;
+	return err;
 }
 
 static int append(struct undo *u, const void *bytes, size_t len)
@@ -53,17 +67,35 @@ static int append(struct undo *u, const void *bytes, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return fail(u, -errno);
 		from += n;
 		len -= (size_t)n;
+		u->size_bytes += (uint64_t)n;
 	}
 	u->is_dirty = true;
 	return 0;
 }
 
-int undo_create(const char *path, uint64_t image_bytes, struct undo **ret)
+/* Becomes durable with the next record, or with the end. */
+static int write_header(struct undo *u)
 {
-	struct undo_header header = {.image_bytes = le64_make(image_bytes)};
+	ssize_t n = pwrite(u->fd, &u->header, sizeof(u->header), 0);
+
+	return fail(u, n == (ssize_t)sizeof(u->header) ? 0 : n < 0 ? -errno : -EIO);
+}
+
+static int begin(struct undo *u, uint64_t image_bytes, const uint8_t uuid[16])
+{
+	memcpy(u->header.magic, magic, sizeof(magic));
+	u->header.image_bytes = le64_make(image_bytes);
+	u->header.durable_bytes = le64_make(sizeof(u->header));
+	memcpy(u->header.uuid_before, uuid, 16);
+	memcpy(u->header.uuid_after, uuid, 16);
+	return append(u, &u->header, sizeof(u->header));
+}
+
+int undo_create(const char *path, uint64_t image_bytes, const uint8_t uuid[16], struct undo **ret)
+{
 	struct undo *u = mem_zalloc(sizeof(*u));
 	int err;
 
@@ -75,8 +107,7 @@ int undo_create(const char *path, uint64_t image_bytes, struct undo **ret)
 		mem_free(u);
 		return err;
 	}
-	memcpy(header.magic, magic, sizeof(magic));
-	err = append(u, &header, sizeof(header));
+	err = begin(u, image_bytes, uuid);
 	if (err) {
 		undo_close(u);
 		return err;
@@ -85,10 +116,26 @@ int undo_create(const char *path, uint64_t image_bytes, struct undo **ret)
 	return 0;
 }
 
+int undo_identify(struct undo *u, const uint8_t uuid[16])
+{
+	if (memcmp(u->header.uuid_after, uuid, 16) == 0)
+		return 0;
+	memcpy(u->header.uuid_after, uuid, 16);
+	u->is_dirty = true;
+	return write_header(u);
+}
+
+bool undo_has_failed(const struct undo *u)
+{
+	return u->has_failed;
+}
+
 void undo_close(struct undo *u)
 {
 	if (!u)
 		return;
+	if (!u->has_failed && undo_sync(u) == 0)
+		ignore(fsync(u->fd), "then the header says less than there is");
 	close(u->fd);
 	mem_free(u);
 }
@@ -108,9 +155,10 @@ int undo_sync(struct undo *u)
 	if (!u->is_dirty)
 		return 0;
 	if (fdatasync(u->fd) != 0)
-		return -errno;
+		return fail(u, -errno);
 	u->is_dirty = false;
-	return 0;
+	u->header.durable_bytes = le64_make(u->size_bytes);
+	return write_header(u);
 }
 
 /* ---- applying ---- */
@@ -156,46 +204,93 @@ static int write_back(int image_fd, const struct undo_entry *e, const uint8_t *b
 	return n == (ssize_t)le32_get(e->len) ? 0 : n < 0 ? -errno : -EIO;
 }
 
-static int apply(int fd, int image_fd, uint64_t image_bytes, uint8_t *bytes, uint64_t *ret_records)
+struct applying {
+	int fd, image_fd;
+	uint8_t *bytes; /* ENTRY_BYTES_MAX */
+	struct index index;
+	char *why;
+	size_t why_size;
+};
+
+static int refuse(struct applying *a, const char *why)
+{
+	snprintf(a->why, a->why_size, "%s", why);
+	return -EUCLEAN;
+}
+
+/* Is it a record of this image? */
+static int check_header(struct applying *a, const struct undo_header *header, uint64_t image_bytes)
+{
+	uint8_t uuid[16];
+
+	if (memcmp(header->magic, magic, sizeof(magic)) != 0)
+		return refuse(a, "it is no undo file");
+	if (le64_get(header->image_bytes) != image_bytes)
+		return refuse(a, "it belongs to an image of another size");
+	if (!read_at(a->image_fd, EXT_SUPER_OFFSET + offsetof(struct ext_super, uuid), uuid, sizeof(uuid)))
+		return -EIO;
+	if (memcmp(uuid, header->uuid_before, 16) != 0 && memcmp(uuid, header->uuid_after, 16) != 0)
+		return refuse(a, "it belongs to another file system");
+	return 0;
+}
+
+/* All records, before anything is written back (U2). */
+static int find_records(struct applying *a, const struct undo_header *header)
+{
+	uint64_t at = sizeof(*header);
+	struct undo_entry e;
+
+	while (read_entry(a->fd, at, &e, a->bytes)) {
+		int err = index_add(&a->index, at);
+
+		if (err)
+			return err;
+		at += sizeof(e) + le32_get(e.len);
+	}
+	if (at >= le64_get(header->durable_bytes))
+		return 0;
+	snprintf(a->why, a->why_size, "it is damaged or cut off at byte %" PRIu64, at);
+	return -EUCLEAN;
+}
+
+static int apply(struct applying *a, uint64_t image_bytes)
 {
 	struct undo_header header;
 	struct undo_entry e;
-	struct index x = {0};
-	uint64_t at = sizeof(header);
 	size_t i;
-	int err = 0;
+	int err;
 
-	if (!read_at(fd, 0, &header, sizeof(header)) ||
-	    memcmp(header.magic, magic, sizeof(magic)) != 0 ||
-	    le64_get(header.image_bytes) != image_bytes)
-		return -EUCLEAN;
-	while (!err && read_entry(fd, at, &e, bytes)) {
-		err = index_add(&x, at);
-		at += sizeof(e) + le32_get(e.len);
-	}
-	for (i = x.count; i-- > 0 && !err;)
-		err = read_entry(fd, x.at[i], &e, bytes) ? write_back(image_fd, &e, bytes) : -EIO;
-	if (!err && fdatasync(image_fd) != 0)
+	if (!read_at(a->fd, 0, &header, sizeof(header)))
+		return refuse(a, "it is no undo file");
+	err = check_header(a, &header, image_bytes);
+	if (!err)
+		err = find_records(a, &header);
+	for (i = a->index.count; i-- > 0 && !err;)
+		err = read_entry(a->fd, a->index.at[i], &e, a->bytes) ? write_back(a->image_fd, &e, a->bytes)
+								      : -EIO;
+	if (!err && fdatasync(a->image_fd) != 0)
 		err = -errno;
-	*ret_records = x.count;
-	mem_free(x.at);
 	return err;
 }
 
-int undo_apply(const char *path, int image_fd, uint64_t image_bytes, uint64_t *ret_records)
+int undo_apply(const char *path, int image_fd, uint64_t image_bytes, uint64_t *ret_records, char *why,
+	       size_t why_size)
 {
-	uint8_t *bytes = mem_alloc(ENTRY_BYTES_MAX);
-	int fd, err;
+	struct applying a = {.image_fd = image_fd, .why = why, .why_size = why_size};
+	int err;
 
-	if (!bytes)
+	a.bytes = mem_alloc(ENTRY_BYTES_MAX);
+	if (!a.bytes)
 		return -ENOMEM;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-	} else {
-		err = apply(fd, image_fd, image_bytes, bytes, ret_records);
-		close(fd);
-	}
-	mem_free(bytes);
+	*why = '\0';
+	a.fd = open(path, O_RDONLY | O_CLOEXEC);
+	err = a.fd < 0 ? -errno : apply(&a, image_bytes);
+	if (err && !*why)
+		snprintf(why, why_size, "%s", strerror(-err));
+	*ret_records = a.index.count;
+	if (a.fd >= 0)
+		close(a.fd);
+	mem_free(a.index.at);
+	mem_free(a.bytes);
 	return err;
 }
