@@ -26,6 +26,15 @@ struct statfs_info {
 	uint64_t fsid;
 };
 
+/* Free space for the disk to hear of. As fstrim(8) asks for it: bytes from the file system's start. */
+struct trim_range {
+	uint64_t start_bytes, len_bytes;
+	uint64_t run_bytes_min;			/* shorter runs are not worth it */
+	bool (*is_stopped)(void *arg);		/* asked between runs */
+	void *arg;
+	uint64_t trimmed_bytes;			/* what came of it, also when there was an error */
+};
+
 struct super_ops {
 	/* Memory for an inode, inode_init() done; and back. */
 	struct inode *(*alloc_inode)(struct super *sb);
@@ -40,6 +49,8 @@ struct super_ops {
 	/* Everything to the disk; with wait, durable. */
 	int (*sync)(struct super *sb, bool wait);
 	int (*statfs)(struct super *sb, struct statfs_info *ret);
+	/* -EINVAL a range outside, -EOPNOTSUPP a disk that cannot, -EINTR stopped. Mounted read-write. */
+	int (*trim)(struct super *sb, struct trim_range *range);
 	/* Unmount: everything durable, marked clean, freed. sb is gone afterwards. First error. */
 	int (*put_super)(struct super *sb);
 };
@@ -98,6 +109,8 @@ void super_drop_inodes(struct super *sb);
 
 int super_sync(struct super *sb) must_check;
 int super_statfs(struct super *sb, struct statfs_info *ret) must_check;
+/* -EROFS, or as ops->trim. Files may be written and removed meanwhile. */
+int super_trim(struct super *sb, struct trim_range *range) must_check;
 /* Unmounts: ops->put_super. */
 int super_shutdown(struct super *sb) must_check;
 

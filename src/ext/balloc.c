@@ -24,6 +24,7 @@
 #include "discard.h"
 #include "error.h"
 #include "group.h"
+#include "held.h"
 
 #define WINDOW_BLOCKS_MIN 8u		/* a small file closes before it needs more */
 #define WINDOW_BLOCKS_MAX 2048u		/* beyond 8 MiB a seek costs less than the transfer */
@@ -48,15 +49,11 @@ void balloc_init(struct ext *fs)
 {
 	mutex_init(&fs->reserve_lock, RANK_RESERVE, "reserve");
 	rbtree_init(&fs->reserves, window_cmp);
-	mutex_init(&fs->freed_lock, RANK_RESERVE, "freed blocks");
-	list_init(&fs->freed);
 }
 
 void balloc_done(struct ext *fs)
 {
 	must(rbtree_first(&fs->reserves) == NULL);
-	must(list_empty(&fs->freed));
-	mutex_done(&fs->freed_lock);
 	mutex_done(&fs->reserve_lock);
 }
 
@@ -217,121 +214,6 @@ static uint32_t choose_bits(const struct search *s, const struct alloc_request *
 	return found;
 }
 
-/* ---- freed, but not durably ---- */
-
-struct freed_run {
-	struct list link;
-	tid_t tid;
-	group_t group;
-	grpblk_t bit;
-	uint32_t count;
-};
-
-/* Keeps the blocks from being given away until the handle's transaction is durable (J6). */
-static int hold_freed(struct handle *h, struct ext *fs, group_t g, grpblk_t bit, uint32_t count)
-{
-	struct ext_group *group = &fs->groups[g];
-	struct freed_run *run;
-	int err = 0;
-
-	if (!h->journal)
-		return 0;
-	run = mem_alloc(sizeof(*run));
-	if (!run)
-		return -ENOMEM;
-	*run = (struct freed_run){.tid = handle_tid(h), .group = g, .bit = bit, .count = count};
-	mutex_lock(&fs->freed_lock);
-	if (!group->freed)
-		group->freed = mem_zalloc(fs->geo.block_size);
-	if (group->freed) {
-		group->nr_freed += count - (uint32_t)bitmap_count_set(group->freed, bit, bit + count);
-		bitmap_set_range(group->freed, bit, count);
-		list_add_tail(&fs->freed, &run->link);
-		fs->nr_freed += count;
-	} else {
-		mem_free(run);
-		err = -ENOMEM;
-	}
-	mutex_unlock(&fs->freed_lock);
-	return err;
-}
-
-static void release_run(struct ext *fs, struct freed_run *run)
-{
-	struct ext_group *group = &fs->groups[run->group];
-
-	/* On a damaged disk two runs may overlap, and all bits be clear before the last run is gone. */
-	if (group->freed) {
-		group->nr_freed -= (uint32_t)bitmap_count_set(group->freed, run->bit, run->bit + run->count);
-		bitmap_clear_range(group->freed, run->bit, run->count);
-	}
-	if (group->nr_freed == 0) {
-		mem_free(group->freed);
-		group->freed = NULL;
-	}
-	fs->nr_freed -= run->count;
-	mem_free(run);
-}
-
-/* The oldest run, off the list, if transaction tid or one before it freed it; else NULL. */
-static struct freed_run *take_run(struct ext *fs, tid_t tid) needs(fs->freed_lock)
-{
-	struct freed_run *run;
-
-	if (list_empty(&fs->freed))
-		return NULL;
-	run = list_first(&fs->freed, struct freed_run, link);
-	if (!tid_geq(tid, run->tid))
-		return NULL;
-	list_del(&run->link);
-	return run;
-}
-
-void balloc_release_freed(struct ext *fs, tid_t tid)
-{
-	struct freed_run *run;
-
-	mutex_lock(&fs->freed_lock);
-	while ((run = take_run(fs, tid))) {
-		/* Its bits stay set meanwhile: nobody is given what is being discarded. */
-		mutex_unlock(&fs->freed_lock);
-		discard_blocks(fs, group_first_block(&fs->geo, run->group) + run->bit, run->count);
-		mutex_lock(&fs->freed_lock);
-		release_run(fs, run);
-	}
-	mutex_unlock(&fs->freed_lock);
-}
-
-void balloc_release_all_freed(struct ext *fs)
-{
-	mutex_lock(&fs->freed_lock);
-	while (!list_empty(&fs->freed)) {
-		struct freed_run *run = list_first(&fs->freed, struct freed_run, link);
-
-		list_del(&run->link);
-		release_run(fs, run);
-	}
-	mutex_unlock(&fs->freed_lock);
-}
-
-/* The bitmap to search: the disk's, with what was freed but not durably so set in `merged`. */
-static const void *searchable(struct ext *fs, group_t g, const void *bitmap, uint64_t *merged)
-{
-	const struct ext_group *group = &fs->groups[g];
-	const void *found = bitmap;
-
-	mutex_lock(&fs->freed_lock);
-	if (group->freed) {
-		const uint64_t *words = bitmap, *freed = (const uint64_t *)(const void *)group->freed;
-
-		for (unsigned i = 0; i < fs->geo.block_size / sizeof(*merged); i++)
-			merged[i] = words[i] | freed[i];
-		found = merged;
-	}
-	mutex_unlock(&fs->freed_lock);
-	return found;
-}
-
 /* Tries one group. 0 with *ret_count 0 when it has nothing for us. */
 static int alloc_in_group(struct handle *h, struct ext *fs, group_t g, const struct alloc_request *r,
 			  uint32_t count, enum window_use use, fsblk_t *ret_first, uint32_t *ret_count)
@@ -353,7 +235,7 @@ static int alloc_in_group(struct handle *h, struct ext *fs, group_t g, const str
 	err = meta_begin(h, bitmap);
 	if (err)
 		goto out_put;
-	s.bitmap = searchable(fs, g, buffer_data(bitmap), merged);
+	s.bitmap = held_merge(fs, g, buffer_data(bitmap), merged);
 	s.end = group_blocks(&fs->geo, g);
 	s.from = r->goal >= s.base && r->goal < s.base + s.end ? (uint32_t)(r->goal - s.base) : 0;
 	found = choose_bits(&s, r, count, use, &bit);
@@ -386,14 +268,12 @@ static uint32_t blocks_allowed(const struct ext *fs, const struct alloc_request 
 	return (uint32_t)min((uint64_t)r->count, free - kept);
 }
 
-int balloc_new(struct handle *h, struct ext *fs, const struct alloc_request *request, fsblk_t *ret_first,
-	       uint32_t *ret_count)
+/* One round over all groups, from the goal's on. */
+static int search_groups(struct handle *h, struct ext *fs, const struct alloc_request *request, uint32_t count,
+			 fsblk_t *ret_first, uint32_t *ret_count)
 {
-	uint32_t count = blocks_allowed(fs, request);
 	group_t start = block_is_valid(&fs->geo, request->goal) ? group_of_block(&fs->geo, request->goal) : 0;
 
-	if (count == 0)
-		return -ENOSPC;
 	for (enum window_use use = USE_WINDOWS; use <= IGNORE_WINDOWS; use++) {
 		for (group_t i = 0; i < fs->geo.groups_count; i++) {
 			group_t g = (group_t)(((uint64_t)start + i) % fs->geo.groups_count);
@@ -416,6 +296,21 @@ int balloc_new(struct handle *h, struct ext *fs, const struct alloc_request *req
 	return -ENOSPC;
 }
 
+int balloc_new(struct handle *h, struct ext *fs, const struct alloc_request *request, fsblk_t *ret_first,
+	       uint32_t *ret_count)
+{
+	uint32_t count = blocks_allowed(fs, request), trims_seen;
+	int err;
+
+	if (count == 0)
+		return -ENOSPC;
+	do {
+		trims_seen = held_count_trims(fs);
+		err = search_groups(h, fs, request, count, ret_first, ret_count);
+	} while (err == -ENOSPC && held_wait_for_trims(fs, trims_seen));
+	return err;
+}
+
 /* Clears the used bits among [bit, bit + count) and returns how many those were. */
 static uint32_t clear_used(void *bitmap, uint32_t bit, uint32_t count)
 {
@@ -433,10 +328,10 @@ static int free_in_group(struct handle *h, struct ext *fs, inr_t ino, group_t g,
 
 	if (err)
 		return err;
-	err = hold_freed(h, fs, g, block_in_group(&fs->geo, first), count);
+	err = held_add_freed(h, fs, g, block_in_group(&fs->geo, first), count);
 	/* Without a journal nothing tells when it is durable: as the kernel does, before they can be given away. */
 	if (!err && !h->journal)
-		discard_blocks(fs, first, count);
+		discard_freed(fs, first, count);
 	if (!err)
 		err = meta_begin(h, bitmap);
 	if (err)

@@ -35,9 +35,6 @@ int balloc_new(struct handle *h, struct ext *fs, const struct alloc_request *req
  * The caller has forgotten their cached content before.
  */
 int balloc_free(struct handle *h, struct ext *fs, inr_t ino, fsblk_t first, uint64_t count) must_check;
-/* Transaction tid and all before it are durable: what they freed may be given away. */
-void balloc_release_freed(struct ext *fs, tid_t tid);
-void balloc_release_all_freed(struct ext *fs);
 /* Forgets the inode's window. Idempotent. tree_lock held exclusively, or the inode is going away. */
 void balloc_drop_window(struct ext *fs, struct ext_inode_info *info);
 void balloc_init_window(struct ext_inode_info *info);

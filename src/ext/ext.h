@@ -62,8 +62,8 @@ struct ext_group {
 	/* [group lock to change]; whoever chooses a group reads them without, and looks again inside it */
 	_Atomic uint32_t free_blocks, free_inodes, used_dirs;
 	_Atomic uint32_t flags;
-	uint8_t *freed;			/* NULL, or a bitmap of the blocks in fs->freed [freed_lock] */
-	uint32_t nr_freed;		/* bits set in it [freed_lock] */
+	uint8_t *held;			/* NULL, or a bitmap of the blocks that held.h is about [held_lock] */
+	uint32_t nr_held;		/* bits set in it [held_lock] */
 };
 
 /* Blocks that one growing file has marked as its own, in memory only: [first, last], last 0 if none. */
@@ -115,10 +115,12 @@ struct ext {
 	struct mutex reserve_lock;	/* RANK_RESERVE */
 	struct rbtree reserves;
 
-	/* Blocks that were freed, and not durably so yet: not to be given away (JOURNAL.md J6). */
-	struct mutex freed_lock;	/* RANK_RESERVE */
-	struct list freed;		/* struct freed_run, oldest first [freed_lock] */
+	/* Blocks that are free and not to be given away: held.h */
+	struct mutex held_lock;		/* RANK_RESERVE */
+	struct list freed;		/* not durably so yet, oldest first [held_lock] */
 	_Atomic uint64_t nr_freed;	/* blocks in it */
+	struct cond trimmed;		/* [held_lock] a run was */
+	uint32_t nr_trimming, nr_trimmed;	/* runs: now, and ever (it wraps) [held_lock] */
 
 	struct work error_work;		/* takes findings to the disk */
 	_Atomic bool records_errors;	/* mounted read-write: it may */

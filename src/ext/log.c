@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "balloc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "block/disk.h"
 #include "blockmap.h"
 #include "error.h"
+#include "held.h"
 #include "inode.h"
 
 #define COMMIT_INTERVAL_MS_DEFAULT 5000u
@@ -39,7 +39,7 @@ static int write_ordered(struct journal_inode *ji)
 
 static void committed(void *arg, tid_t tid)
 {
-	balloc_release_freed(arg, tid);
+	held_release_freed(arg, tid);
 }
 
 static void aborted(void *arg, int err, const char *why)
@@ -205,7 +205,7 @@ int log_stop(struct ext *fs)
 		return 0;
 	fs->journal = NULL;
 	err = journal_destroy(j);
-	balloc_release_all_freed(fs);
+	held_release_all_freed(fs);
 	return err ? err : mark_recovery(fs, false);
 }
 

@@ -19,10 +19,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "block/disk.h"
+#include "discard.h"
 #include "error.h"
 #include "evict.h"
 #include "file.h"
 #include "group.h"
+#include "held.h"
 #include "inode.h"
 #include "layout/feature.h"
 #include "layout/super.h"
@@ -284,6 +286,7 @@ static void init_state(struct ext *fs)
 	ext_error_init(fs);
 	list_init(&fs->orphans);
 	balloc_init(fs);
+	held_init(fs);
 	fs->iops = &ext_inode_ops;
 	fs->mapping_ops = &ext_mapping_ops;
 	fs->file_fops = &ext_file_ops;
@@ -293,6 +296,7 @@ static void init_state(struct ext *fs)
 static void done_state(struct ext *fs)
 {
 	orphan_done(fs);
+	held_done(fs);
 	balloc_done(fs);
 	mutex_done(&fs->state_lock);
 	readahead_done(&fs->inode_reads);
@@ -427,7 +431,7 @@ const struct journal_stats *ext_journal_stats(struct super *sb)
 /* Everything but the disk and the cache, which are the mounter's. */
 static void teardown(struct ext *fs)
 {
-	balloc_release_all_freed(fs);
+	held_release_all_freed(fs);
 	if (fs->groups || fs->gdt)
 		groups_drop(fs);
 	ignore(buffer_sync(&fs->buffers), "all that could be written was; what failed was told");
@@ -465,6 +469,7 @@ static const struct super_ops ext_super_ops = {
 	.evict_inode = ext_evict_inode,
 	.sync = ext_sync,
 	.statfs = ext_statfs,
+	.trim = ext_trim,
 	.put_super = ext_put_super,
 };
 

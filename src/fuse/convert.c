@@ -23,6 +23,7 @@ int convert_error(int err)
 	case -EACCES:
 	case -EBUSY:
 	case -EEXIST:
+	case -ENOTTY:
 	case -EXDEV:
 	case -ENODEV:
 	case -ENOTDIR:

@@ -4,7 +4,7 @@
  * Left out on purpose: xattrs (not served yet: the kernel learns that with the first question and
  * asks no more, where an answer would cost one GETXATTR before every write), FLUSH (the kernel
  * writes its pages back before it, and that is all there is to do), locks (they stay in the
- * kernel), copy_file_range (the kernel copies by itself), ioctl and poll.
+ * kernel), copy_file_range (the kernel copies by itself) and poll.
  */
 #include "ops.h"
 
@@ -36,7 +36,7 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->want = 0;
 	want_if_capable(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_WRITEBACK_CACHE |
 			      FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			      FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_CACHE_SYMLINKS);
+			      FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_IOCTL_DIR);
 	conn->max_write = TRANSFER_BYTES_MAX;
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_CONGESTED;
@@ -73,6 +73,7 @@ const struct fuse_lowlevel_ops front_ops = {
 	.readdirplus = op_readdirplus,
 	.fsyncdir = op_fsyncdir,
 	.statfs = op_statfs,
+	.ioctl = op_ioctl,
 };
 
 int front_init(struct front *f)

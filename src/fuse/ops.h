@@ -108,6 +108,10 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set, struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t id);
 
+/* ops_ioctl.c */
+void op_ioctl(fuse_req_t req, fuse_ino_t id, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+	      const void *in, size_t in_size, size_t out_size);
+
 /* ops_data.c */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);

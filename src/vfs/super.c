@@ -1,6 +1,8 @@
 /*
  * One mount: its tables made and unmade, and the operations on the whole of it.
  */
+#include <errno.h>
+
 #include "vfs/super.h"
 
 #include "base/assert.h"
@@ -72,6 +74,12 @@ int super_sync(struct super *sb)
 int super_statfs(struct super *sb, struct statfs_info *ret)
 {
 	return sb->ops->statfs(sb, ret);
+}
+
+int super_trim(struct super *sb, struct trim_range *range)
+{
+	range->trimmed_bytes = 0;
+	return sb->is_read_only ? -EROFS : sb->ops->trim(sb, range);
 }
 
 int super_shutdown(struct super *sb)
