@@ -133,5 +133,11 @@ const char *disk_elevator_name(struct disk *disk);
 
 /* For asynchronous drivers: rq is done. Any thread, without a lock of the driver's. */
 void disk_complete(struct request *rq, int status);
+/* The same for several of one disk, for one visit to its queue. */
+struct disk_completion {
+	struct request *rq;
+	int status;
+};
+void disk_complete_batch(const struct disk_completion *done, uint32_t nr);
 
 #endif

@@ -252,17 +252,31 @@ void queue_kick(struct disk *disk)
 		queue_run(disk);
 }
 
-void disk_complete(struct request *rq, int status)
+void disk_complete_batch(const struct disk_completion *done, uint32_t nr)
 {
-	struct disk *disk = rq->disk;
+	struct disk *disk = nr ? done[0].rq->disk : NULL;
 	struct list ended = LIST_INIT(ended);
 
+	if (!disk)
+		return;
 	must(disk->mode == QUEUE_START);
-	request_done(disk, rq, status, &ended);
+	for (uint32_t i = 0; i < nr; i++) {
+		struct list one = LIST_INIT(one);
+
+		request_done(disk, done[i].rq, done[i].status, &one);
+		list_splice_tail(&ended, &one);
+	}
 	mutex_lock(&disk->lock);
 	release_all(disk, &ended);
 	queue_kick(disk);
 	mutex_unlock(&disk->lock);
+}
+
+void disk_complete(struct request *rq, int status)
+{
+	struct disk_completion done = {rq, status};
+
+	disk_complete_batch(&done, 1);
 }
 
 /* The way in. */

@@ -35,7 +35,7 @@ struct uring_io {
 	bool is_dsync;		/* the entry under way is a durable write */
 	/* What the submitter wrote above is there for who takes the completion: the kernel sees to it. */
 	_Atomic bool is_under_way;
-	struct list link;	/* [callers.lock] */
+	struct list link;	/* in one of callers' lists */
 };
 
 struct uring_region {
@@ -68,7 +68,8 @@ struct uringdisk {
 	struct callers {
 		struct mutex lock;
 		struct cond called;
-		struct list ios;	/* [lock] of struct uring_io */
+		struct list started;	/* of struct uring_io; the dispatcher's until it commits */
+		struct list ios;	/* [lock] handed to the threads */
 		uint32_t nr_idle;	/* [lock] threads that sleep */
 		uint32_t nr_called;	/* [lock] of them, were woken and have not come yet */
 		bool is_stopping;	/* [lock] */
@@ -88,7 +89,8 @@ void uring_threads_stop(struct uringdisk *u);	/* nothing is under way */
 /* uringcall.c */
 bool uring_is_call(const struct uringdisk *u, const struct request *rq);	/* is it better done by a call? */
 int uring_call_now(struct uringdisk *u, struct uring_io *io) must_check;	/* returns its status */
-void uring_call_later(struct uringdisk *u, struct uring_io *io);
+void uring_call_later(struct uringdisk *u, struct uring_io *io);	/* after uring_callers_commit() */
+void uring_callers_commit(struct uringdisk *u);
 int uring_callers_start(struct uringdisk *u) must_check;	/* as uring_threads_start() */
 void uring_callers_stop(struct uringdisk *u);
 

@@ -135,6 +135,7 @@ static struct uringdisk *uring_create(uint32_t depth)
 	cond_init(&u->called);
 	mutex_init(&u->callers.lock, RANK_DRIVER, "uring callers");
 	cond_init(&u->callers.called);
+	list_init(&u->callers.started);
 	list_init(&u->callers.ios);
 	u->ios = mem_zalloc(depth * sizeof(*u->ios));
 	u->iovs = mem_alloc((size_t)depth * URING_VECS_MAX * sizeof(*u->iovs));

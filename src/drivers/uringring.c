@@ -38,6 +38,7 @@
 #include "uring.h"
 
 #define REAP_BATCH 64u
+#define SUBMIT_BATCH 8u			/* entries: the disk begins with these while the next are made */
 #define WAKE UINT64_MAX			/* user data of an entry that only wakes the ring's thread */
 
 /* Submitting. */
@@ -52,16 +53,20 @@ static struct io_uring_sqe *sqe_get(struct uringdisk *u) needs(u->sq_lock)
 	return sqe;
 }
 
-static void io_push(struct uringdisk *u, struct uring_io *io)
+/* Returns how many entries wait for submit_pushed(). */
+static unsigned io_push(struct uringdisk *u, struct uring_io *io)
 {
 	struct io_uring_sqe *sqe;
+	unsigned nr;
 
 	mutex_lock(&u->sq_lock);
 	sqe = sqe_get(u);
 	uring_io_prepare(u, io, sqe);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(io - u->ios));
 	atomic_store_explicit(&io->is_under_way, true, memory_order_release);
+	nr = io_uring_sq_ready(&u->ring);
 	mutex_unlock(&u->sq_lock);
+	return nr;
 }
 
 /* A poller that is awake needs no call. */
@@ -113,36 +118,42 @@ static unsigned take_completions(struct uringdisk *u, struct completion *done, u
 	return nr;
 }
 
-/* True: io was pushed again. */
-static bool io_completed(struct uringdisk *u, struct uring_io *io, int res)
+/* True: io has ended, as *ret_done says; false: it was pushed again. */
+static bool io_completed(struct uringdisk *u, struct uring_io *io, int res,
+			 struct disk_completion *ret_done)
 {
-	struct request *rq;
-	int status;
-
 	/* Before anything else of io is read: its submitter's stores are then seen. */
 	must(atomic_load_explicit(&io->is_under_way, memory_order_acquire));
-	rq = io->rq;
-	if (!uring_io_ended(u, io, res, &status)) {
-		io_push(u, io);
-		return true;
+	ret_done->rq = io->rq;
+	if (!uring_io_ended(u, io, res, &ret_done->status)) {
+		ignore(io_push(u, io) > 0, "it waits for the end of this batch");
+		return false;
 	}
 	atomic_store_explicit(&io->is_under_way, false, memory_order_relaxed);
-	atomic_fetch_sub(&u->nr_under_way, 1);
-	disk_complete(rq, status);	/* from here on io may be another's */
-	return false;
+	return true;
 }
 
 /* Ends all that has completed. Returns how many, and whether something was pushed again. */
 static unsigned reap(struct uringdisk *u, bool *ret_pushed)
 {
-	struct completion done[REAP_BATCH];
+	struct completion taken[REAP_BATCH];
+	struct disk_completion done[REAP_BATCH];
 	unsigned nr, nr_all = 0;
 
 	*ret_pushed = false;
-	while ((nr = take_completions(u, done, REAP_BATCH))) {
-		for (unsigned i = 0; i < nr; i++)
-			if (done[i].data != WAKE)
-				*ret_pushed |= io_completed(u, &u->ios[done[i].data], done[i].res);
+	while ((nr = take_completions(u, taken, REAP_BATCH))) {
+		uint32_t nr_done = 0;
+
+		for (unsigned i = 0; i < nr; i++) {
+			if (taken[i].data == WAKE)
+				continue;
+			if (io_completed(u, &u->ios[taken[i].data], taken[i].res, &done[nr_done]))
+				nr_done++;
+			else
+				*ret_pushed = true;
+		}
+		atomic_fetch_sub(&u->nr_under_way, nr_done);
+		disk_complete_batch(done, nr_done);	/* from here on the ios may be others' */
 		nr_all += nr;
 	}
 	return nr_all;
@@ -216,7 +227,9 @@ void uring_start(struct uringdisk *u, struct request *rq)
 		uring_call_later(u, io);
 	} else {
 		atomic_fetch_add(&u->nr_under_way, 1);
-		io_push(u, io);
+		/* With O_DIRECT the disk is to begin; from its own memory the host answers while it is asked. */
+		if (io_push(u, io) >= SUBMIT_BATCH && u->image.is_direct)
+			submit_pushed(u);
 	}
 }
 
@@ -224,6 +237,7 @@ void uring_commit(struct uringdisk *u)
 {
 	bool has_pushed;
 
+	uring_callers_commit(u);
 	if (is_ring_thread(u))
 		return;		/* inside reap(): submitted behind it */
 	submit_pushed(u);

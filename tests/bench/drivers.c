@@ -7,10 +7,14 @@
  * one after the other, so that a host that is slow for a while is slow for all; what is printed is the
  * median over the rounds: operations a second, their ratio to the file driver's in the same round,
  * system calls and CPU time an operation. Work that keeps a number of operations under way is handed
- * in by one thread, which refills when a quarter of them has ended; work of depth 1 waits for each.
+ * in by one thread, which refills with all that have ended as soon as one has; work of depth 1
+ * waits for each. The same operations, at the same places, are done by each driver.
+ *
+ * "bare" is no driver: a loop around io_uring, one thread, no queue. It shows what is to be had.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,9 +59,9 @@ static const struct work works[] = {
 };
 
 /* What does it. The first is what the others are compared with. */
-enum driver { FILE_4, FILE_32, URING, URING_FIXED, URING_POLLED, MMAP, NR_DRIVERS };
+enum driver { FILE_4, FILE_32, URING, URING_FIXED, URING_POLLED, MMAP, BARE, NR_DRIVERS };
 static const char *const driver_names[NR_DRIVERS] = {
-	"file", "file, 32 workers", "uring", "uring, registered", "uring, sqpoll", "mmap",
+	"file", "file, 32 workers", "uring", "uring, registered", "uring, sqpoll", "mmap", "bare",
 };
 
 struct bench {
@@ -66,6 +70,8 @@ struct bench {
 	unsigned char *memory;		/* DEPTH_MOST MiB */
 	struct disk *disk;
 	struct uringdisk *uring;
+	int bare_fd;			/* -1: not that one */
+	uint64_t nr_bare_calls;
 };
 
 struct result {
@@ -113,7 +119,7 @@ struct runner {
 	struct mutex lock;
 	struct cond refill;
 	struct slot *free;		/* [lock] */
-	uint32_t nr_free, nr_wanted;	/* [lock] */
+	uint32_t nr_free;		/* [lock] */
 	_Atomic uint32_t nr_errors;
 };
 
@@ -134,7 +140,7 @@ static void slot_ended(struct bio *bio)
 	mutex_lock(&r->lock);
 	slot->next_free = r->free;
 	r->free = slot;
-	if (++r->nr_free >= r->nr_wanted)
+	if (++r->nr_free == 1)
 		cond_signal(&r->refill);
 	mutex_unlock(&r->lock);
 }
@@ -149,14 +155,13 @@ static void slot_submit(struct runner *r, struct slot *slot, struct plug *plug)
 	plug_submit(plug, slot->bio);
 }
 
-/* The slots that are free, when there are enough of them. */
-static struct slot *take_free(struct runner *r, uint32_t nr_wanted)
+/* The slots that are free, when there are any. */
+static struct slot *take_free(struct runner *r)
 {
 	struct slot *slots;
 
 	mutex_lock(&r->lock);
-	r->nr_wanted = nr_wanted;
-	while (r->nr_free < nr_wanted)
+	while (r->nr_free == 0)
 		cond_wait(&r->refill, &r->lock);
 	slots = r->free;
 	r->free = NULL;
@@ -181,7 +186,7 @@ static void run_deep(struct runner *r)
 	}
 	r->nr_free = depth;
 	while (r->next_op < r->work->nr_ops) {
-		struct slot *slot = take_free(r, max(depth / 4, 1u));
+		struct slot *slot = take_free(r);
 		struct plug plug;
 
 		plug_start(&plug);
@@ -211,6 +216,80 @@ static void run_one_by_one(struct runner *r)
 	}
 }
 
+/* The bare loop. */
+
+#define BARE_BATCH 8u	/* with O_DIRECT: the disk begins while the next are made */
+
+static void bare_prepare(struct runner *r, struct io_uring *ring, uint32_t slot)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	char *memory = (char *)r->bench->memory + slot * MIB;
+	uint64_t at = next_offset(r);
+
+	if (r->work->op == BIO_READ)
+		io_uring_prep_read(sqe, 0, memory, r->work->op_bytes, at);
+	else
+		io_uring_prep_write(sqe, 0, memory, r->work->op_bytes, at);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, slot);
+	r->next_op++;
+}
+
+static void bare_submit(struct bench *b, struct io_uring *ring, unsigned nr_awaited)
+{
+	b->nr_bare_calls++;
+	if (io_uring_submit_and_wait(ring, nr_awaited) < 0)
+		fail(b->path, "io_uring");
+}
+
+static uint32_t bare_reap(struct runner *r, struct io_uring *ring, uint32_t *slots)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head;
+	uint32_t nr = 0;
+
+	io_uring_for_each_cqe(ring, head, cqe) {
+		if (cqe->res != (int)r->work->op_bytes)
+			atomic_fetch_add(&r->nr_errors, 1);
+		slots[nr++] = (uint32_t)io_uring_cqe_get_data64(cqe);
+	}
+	io_uring_cq_advance(ring, nr);
+	return nr;
+}
+
+static void bare_loop(struct bench *b, struct runner *r, struct io_uring *ring)
+{
+	uint32_t free_slots[DEPTH_MOST], nr_free = r->work->depth, nr_under_way = 0;
+
+	for (uint32_t i = 0; i < nr_free; i++)
+		free_slots[i] = i;
+	for (;;) {
+		while (nr_free && r->next_op < r->work->nr_ops) {
+			bare_prepare(r, ring, free_slots[--nr_free]);
+			nr_under_way++;
+			if (r->work->is_direct && io_uring_sq_ready(ring) == BARE_BATCH && nr_free)
+				bare_submit(b, ring, 0);
+		}
+		if (nr_under_way == 0)
+			break;
+		bare_submit(b, ring, 1);
+		nr_free += bare_reap(r, ring, free_slots + nr_free);
+		nr_under_way = r->work->depth - nr_free;
+	}
+}
+
+static void run_bare(struct bench *b, struct runner *r)
+{
+	struct io_uring ring;
+
+	if (io_uring_queue_init(2 * DEPTH_MOST, &ring, 0) ||
+	    io_uring_register_files(&ring, &b->bare_fd, 1))
+		fail(b->path, "io_uring is not to be had");
+	b->nr_bare_calls = 0;
+	bare_loop(b, r, &ring);
+	io_uring_queue_exit(&ring);
+}
+
 static void run_work(struct bench *b, const struct work *work, uint64_t seed)
 {
 	struct runner r = {.bench = b, .work = work};
@@ -218,7 +297,9 @@ static void run_work(struct bench *b, const struct work *work, uint64_t seed)
 	rand_init(&r.rand, seed);
 	mutex_init(&r.lock, RANK_LEAF, "bench");
 	cond_init(&r.refill);
-	if (work->depth == 1)
+	if (b->bare_fd >= 0)
+		run_bare(b, &r);
+	else if (work->depth == 1)
 		run_one_by_one(&r);
 	else
 		run_deep(&r);
@@ -263,10 +344,17 @@ static bool open_mmap(struct bench *b, const struct work *work)
 	       mmapdisk_open(b->path, &mmap, &config, &b->disk, why, sizeof(why)) == 0;
 }
 
+static bool open_bare(struct bench *b, const struct work *work)
+{
+	b->bare_fd = open(b->path, O_RDWR | (work->is_direct ? O_DIRECT : 0));
+	return b->bare_fd >= 0;
+}
+
 static bool open_driver(struct bench *b, const struct work *work, enum driver driver)
 {
 	b->disk = NULL;
 	b->uring = NULL;
+	b->bare_fd = -1;
 	switch (driver) {
 	case FILE_4:
 		return open_file(b, work, 0);
@@ -274,6 +362,8 @@ static bool open_driver(struct bench *b, const struct work *work, enum driver dr
 		return open_file(b, work, 32);
 	case MMAP:
 		return open_mmap(b, work);
+	case BARE:
+		return open_bare(b, work);
 	default:
 		return open_uring(b, work, driver);
 	}
@@ -284,6 +374,8 @@ static double calls_made(const struct bench *b, enum driver driver)
 {
 	if (driver == MMAP)
 		return 0;
+	if (driver == BARE)
+		return (double)b->nr_bare_calls;
 	if (b->uring)
 		return (double)(counter_get(&uringdisk_stats(b->uring)->enters) +
 				counter_get(&uringdisk_stats(b->uring)->calls));
@@ -320,6 +412,8 @@ static struct result run_once(struct bench *b, const struct work *work, enum dri
 	result.cpu_us = (cpu_now() - cpu) / nr * 1e6;
 	result.calls = calls_made(b, driver) / nr;
 	disk_close(b->disk);
+	if (b->bare_fd >= 0)
+		close(b->bare_fd);
 	return result;
 }
 
