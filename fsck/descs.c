@@ -65,6 +65,21 @@ static bool find_good_copy(struct fsck *f, group_t g, struct ext_group_desc *ret
 	return false;
 }
 
+bool descs_read_inode(struct fsck *f, inr_t ino, union inode_buf *ret)
+{
+	group_t g = group_of_inode(&f->geo, ino);
+	struct ext_group_desc present = f->desc[g], copy;
+	fsblk_t block;
+	bool is_read;
+
+	if (!find_good_copy(f, g, &copy, &block))
+		return false;
+	f->desc[g] = copy;
+	is_read = fsck_read_inode(f, ino, ret);
+	f->desc[g] = present;
+	return is_read;
+}
+
 static void replace_impossible(struct fsck *f, group_t g, const char *why)
 {
 	struct ext_group_desc copy;

@@ -22,6 +22,8 @@ void descs_take_totals(struct fsck *f);
 void descs_check(struct fsck *f);
 /* How many groups have neither a possible descriptor nor a possible copy of it. */
 group_t descs_count_lost(struct fsck *f);
+/* Reads an inode where a copy of its group's descriptor says that it lies. False: none says another place. */
+bool descs_read_inode(struct fsck *f, inr_t ino, union inode_buf *ret);
 /* How well the inodes that they lead to can be believed, the root directory most of all. */
 int64_t descs_judge(struct fsck *f);
 /* The block number index of the table, to its place in the primary or in a copy. */

@@ -2,7 +2,8 @@
  * Where the log lies.
  *
  * Its inode stands in the table of group 0 and a copy of what matters of it in the superblock. Either may be
- * damaged, and so may the descriptor that says where the table is: a log is what begins with a log's superblock.
+ * damaged, and so may the descriptor that says where the table is, which has copies: a log is what begins with a
+ * log's superblock.
  */
 #include "log.h"
 
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/crc.h"
+#include "descs.h"
 #include "dirs.h"
 #include "journal/format.h"
 #include "tree.h"
@@ -190,11 +192,13 @@ bool log_is_in_usual_inode(struct fsck *f)
 bool log_find(struct fsck *f, union inode_buf *ret)
 {
 	inr_t ino = le32_get(f->super.journal_inum);
-	bool is_read;
+	bool is_valid = inode_nr_is_valid(&f->geo, ino), is_read;
 
 	memset(ret, 0, sizeof(*ret));
-	is_read = inode_nr_is_valid(&f->geo, ino) && fsck_read_inode(f, ino, ret);
+	is_read = is_valid && fsck_read_inode(f, ino, ret);
 	if (is_read && is_log(f, &ret->raw))
+		return true;
+	if (is_valid && descs_read_inode(f, ino, ret) && is_log(f, &ret->raw))
 		return true;
 	return log_copy_of_inode(f, ret) || is_read;
 }

@@ -38,6 +38,7 @@ struct file {
 	uint64_t size;
 	uint64_t content;	/* hash of what lies in its blocks, or of the target or device */
 	uint64_t attributes;	/* hash; 0: none */
+	uint32_t first_block;	/* block[0], whatever it means */
 };
 
 struct image {
@@ -166,6 +167,7 @@ static void reach(struct image *img, inr_t ino)
 	file->mode = f.mode;
 	file->size = S_ISDIR(f.mode) ? 0 : f.size;
 	file->content = content_of(img, &f);
+	file->first_block = f.block[0];
 	file->attributes = attributes_of(img, bytes, &f);
 	if (S_ISDIR(f.mode))
 		img->queue[img->nr_queued++] = ino;
@@ -226,10 +228,17 @@ static bool is_same_type(const struct file *a, const struct file *b)
 	return (a->mode & S_IFMT) == (b->mode & S_IFMT);
 }
 
-/* A number that was free may have been given to a new lost+found, whose permissions are its own. */
+/*
+ * A number that was free may have been given to a new lost+found, whose permissions are its own; and under a wrong
+ * inode table another file has it.
+ */
 static bool is_still(const struct file *a, const struct file *b)
 {
-	return is_same_type(a, b) && (!S_ISDIR(a->mode) || a->mode == b->mode);
+	if (!is_same_type(a, b))
+		return false;
+	if (S_ISDIR(a->mode))
+		return a->mode == b->mode;
+	return a->size == b->size || a->content == b->content || a->first_block == b->first_block;
 }
 
 static bool are_alike(const struct file *a, const struct file *b)
