@@ -278,14 +278,9 @@ static uint64_t size_should_be(const struct block_check *b, uint64_t size)
 			return by_blocks;
 		return size;
 	}
-<<<<<<< HEAD
-	/* With that flag, whoever set it, what lies behind the end belongs there. */
-	if (!(le32_get(b->c->buf.raw.flags) & FLAG_VERITY) && b->last_lblk >= 0 && size < (uint64_t)b->last_lblk << geo->block_bits)
-=======
 	/* With this flag, whoever set it, what lies behind the end belongs there. */
 	if (b->last_lblk >= 0 && !(le32_get(b->c->buf.raw.flags) & FLAG_VERITY) &&
 	    size < (uint64_t)b->last_lblk << geo->block_bits)
->>>>>>> dbb6cb9403eb7ae5d69c397e1304e448dd6e8141
 		return by_blocks;
 	if (size > geo->max_file_blocks << geo->block_bits)
 		return by_blocks;
