@@ -1,18 +1,12 @@
 /* Telling the disk what is free. */
 #include "discard.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "block/disk.h"
-#include "error.h"
-#include "group.h"
-#include "held.h"
-#include "sync.h"
 
 #define BYTES_MAX (1ull << 30)	/* a bio counts its bytes in 32 bits */
-#define HOST_PAGE_BYTES 4096u	/* a host gives nothing back for less */
 
 static int discard_bytes(struct disk *disk, uint64_t offset, uint32_t len)
 {
@@ -23,8 +17,8 @@ static int discard_bytes(struct disk *disk, uint64_t offset, uint32_t len)
 	return bio_submit_wait(&bio);
 }
 
-/* What of the blocks is whole units of the disk: one opened with O_DIRECT may have larger ones than ours. */
-static int discard_blocks(struct ext *fs, fsblk_t first, uint64_t count)
+/* Only whole units of the disk: one opened with O_DIRECT may have larger ones than ours. */
+int discard_blocks(struct ext *fs, fsblk_t first, uint64_t count)
 {
 	uint32_t unit = disk_limits(fs->sb.disk)->block_bytes;
 	uint64_t at = round_up(first << fs->geo.block_bits, unit);
@@ -49,78 +43,4 @@ void discard_freed(struct ext *fs, fsblk_t first, uint64_t count)
 	err = discard_blocks(fs, first, count);
 	if (err && !atomic_exchange(&fs->lacks_discard, true))
 		log_notice("option discard is without effect from here on: %s", strerror(-err));
-}
-
-/* ---- trim ---- */
-
-struct trim {
-	struct ext *fs;
-	struct trim_range *range;
-	fsblk_t first, end;		/* blocks to look at */
-	uint32_t count_min;		/* shorter runs are left */
-};
-
-/* From bytes to blocks. -EINVAL for a range that no file system can have, as Linux answers. */
-static int trim_init(struct trim *t, struct ext *fs, struct trim_range *range)
-{
-	const struct geometry *geo = &fs->geo;
-	uint64_t start = range->start_bytes >> geo->block_bits, count = range->len_bytes >> geo->block_bits;
-	uint64_t count_min = max(range->run_bytes_min, (uint64_t)HOST_PAGE_BYTES) >> geo->block_bits;
-
-	if (start >= geo->blocks_count || count == 0 || count_min > geo->blocks_per_group)
-		return -EINVAL;
-	*t = (struct trim){
-		.fs = fs,
-		.range = range,
-		.first = max(start, (uint64_t)geo->first_data_block),
-		.end = start + min(count, geo->blocks_count - start),
-		.count_min = (uint32_t)max(count_min, (uint64_t)1),
-	};
-	return 0;
-}
-
-static int trim_group(struct trim *t, group_t g)
-{
-	struct ext *fs = t->fs;
-	fsblk_t base = group_first_block(&fs->geo, g);
-	grpblk_t bit = t->first > base ? (grpblk_t)(t->first - base) : 0;
-	grpblk_t end = (grpblk_t)min((uint64_t)group_blocks(&fs->geo, g), t->end - base);
-	int err = 0;
-
-	while (!err && bit < end && !t->range->is_stopped(t->range->arg)) {
-		struct held_run run;
-
-		err = held_take_free(fs, g, bit, end, t->count_min, &run);
-		if (err || run.count == 0)
-			break;
-		if (ext_blocks_are_for_files(fs, base + run.bit, run.count))
-			err = discard_blocks(fs, base + run.bit, run.count);
-		else
-			err = ext_error(fs, 0, base + run.bit, "the block bitmap has blocks of metadata as free");
-		held_release(fs, &run);
-		if (!err)
-			t->range->trimmed_bytes += (uint64_t)run.count << fs->geo.block_bits;
-		bit = run.bit + run.count;
-	}
-	return err;
-}
-
-int ext_trim(struct super *sb, struct trim_range *range)
-{
-	struct ext *fs = ext_of_super(sb);
-	struct trim t;
-	int err = trim_init(&t, fs, range);
-
-	if (err || t.first >= t.end)
-		return err;
-	/* What was removed a moment ago is free for the disk, too, when that is durable. */
-	err = ext_sync(sb, true);
-	if (err)
-		return err;
-	for (group_t g = group_of_block(&fs->geo, t.first); g <= group_of_block(&fs->geo, t.end - 1); g++) {
-		err = trim_group(&t, g);
-		if (err && err != -EUCLEAN)	/* a damaged group was told of, and holds nothing to trim */
-			return err;
-	}
-	return range->is_stopped(range->arg) ? -EINTR : 0;
 }

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "block/disk.h"
-#include "discard.h"
 #include "error.h"
 #include "evict.h"
 #include "file.h"
@@ -33,6 +32,7 @@
 #include "namei.h"
 #include "orphan.h"
 #include "sync.h"
+#include "trim.h"
 
 /* What a mount in progress carries. */
 struct mounting {
