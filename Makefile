@@ -260,6 +260,10 @@ install: all
 	@mkdir -p $(HELPERS) 2>/dev/null; if [ -w $(HELPERS) ]; then \
 		ln -sf $(PREFIX)/bin/extant $(HELPERS)/mount.extant; \
 		ln -sf $(PREFIX)/sbin/extantctl $(HELPERS)/umount.fuse.extant; \
+		for name in fsck.extant fsck.fuse.extant; do \
+			[ $(SBINDIR)/$$name -ef $(HELPERS)/$$name ] || \
+			ln -sf $(PREFIX)/sbin/fsck.extant $(HELPERS)/$$name; \
+		done; \
 	else echo "$(HELPERS) is not yours to write: without mount -t extant, and umount will not wait"; fi
 	$(if $(MAN1),install -d $(MANDIR)/man1 && install -m 644 $(MAN1) $(MANDIR)/man1)
 	$(if $(MAN8),install -d $(MANDIR)/man8 && install -m 644 $(MAN8) $(MANDIR)/man8)
@@ -267,7 +271,7 @@ install: all
 ## uninstall: remove what install put there
 uninstall:
 	rm -f $(BINDIR)/extant $(addprefix $(SBINDIR)/,extantctl mkfs.extant fsck.extant)
-	rm -f $(HELPERS)/mount.extant $(HELPERS)/umount.fuse.extant
+	rm -f $(HELPERS)/mount.extant $(HELPERS)/umount.fuse.extant $(HELPERS)/fsck.extant $(HELPERS)/fsck.fuse.extant
 	rm -f $(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) $(addprefix $(MANDIR)/man8/,$(notdir $(MAN8)))
 
 ## clean: remove the build directory

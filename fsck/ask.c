@@ -7,6 +7,7 @@
  */
 #include "ask.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
@@ -30,11 +31,16 @@ static void take_line_mode_off(struct termios *saved, bool *ret_is_saved)
 	ignore(tcsetattr(STDIN_FILENO, TCSANOW, &now), "then Enter has to be pressed");
 }
 
-static int read_key(void)
+/* The signals that turn progress on and off are no answer. */
+static int read_key(const struct fsck *f)
 {
 	unsigned char key;
+	ssize_t n;
 
-	return read(STDIN_FILENO, &key, 1) == 1 ? key : KEY_END;
+	do
+		n = f->cancelled ? 0 : read(STDIN_FILENO, &key, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? key : KEY_END;
 }
 
 /* False: no answer; ask on. */
@@ -66,7 +72,7 @@ enum answer ask_person(struct fsck *f, const char *question)
 	printf("%s ('a' says yes to all) <y>? ", question);
 	fflush(stdout);
 	while (!is_answered && key != KEY_END && key != KEY_EOT) {
-		key = f->cancelled ? KEY_END : read_key();
+		key = read_key(f);
 		is_answered = understand(key, &answer);
 	}
 	if (is_saved)

@@ -421,6 +421,52 @@ bar_on_terminal()
 	[ ! -s "$WORK/progress" ]
 }
 
+# fsck(8) finds the program by the type that fstab has, hands options on, and adds the statuses.
+fstab_is_honoured()
+{
+	local got
+	command -v fsck >/dev/null || { echo "no fsck(8) here"; return 1; }
+	mkdir -p "$WORK/sbin" "$WORK/m1" "$WORK/m2"
+	ln -sf "$FSCK" "$WORK/sbin/fsck.extant"
+	ln -sf "$FSCK" "$WORK/sbin/fsck.fuse.extant"
+	fresh
+	cp "$img" "$WORK/second"
+	printf '%s %s extant defaults 0 2\n%s %s fuse.extant defaults 0 2\n' "$img" "$WORK/m1" "$WORK/second" "$WORK/m2" >"$WORK/fstab"
+	cp "$img" "$WORK/damaged"
+	echo 'super state 2' | "$BUILD/tools/imgedit" "$WORK/second"
+	fsck8() { got=0; FSTAB_FILE=$WORK/fstab PATH=$WORK/sbin:$PATH fsck -T "$@" >"$WORK/out" 2>"$WORK/err" || got=$?; }
+	fsck8 -A -a
+	[ $got -eq 0 ]
+	grep -q "^$img: clean" "$WORK/out"
+	grep -q "second contains a file system with errors, check forced" "$WORK/out"
+	fsck8 -A -a
+	[ "$(grep -c ': clean, ' "$WORK/out")" -eq 2 ]
+	echo 'group 1 free_blocks_count 1' | edit
+	fsck8 -A -t extant -f -a			# what is repaired tells by status 1
+	[ $got -eq 1 ]
+	! grep -q second "$WORK/out"
+	echo 'entry / lost+found inode 7' | edit
+	fsck8 "$WORK/m1" -a -f				# by its mount point; what is not safe by 4
+	[ $got -eq 4 ]
+	fsck8 -t extant "$img" -y -f
+	[ $got -eq 1 ]
+	fsck8 -A -- -n -f
+	[ $got -eq 0 ]
+}
+# Signals that meet a question: SIGTERM ends it, SIGUSR1 is no answer, but draws the bar, or speaks where -C says.
+met_by_signals()
+{
+	two_names_of_nothing
+	on_terminal 32 '\t' -f "$img"
+	cmp "$img" "$WORK/before"
+	on_terminal 1 '\uyyyyyyyyyyyyyyy' -f "$img"
+	grep -q '|=.*100%' "$WORK/out"
+	cp "$WORK/before" "$img"
+	"$BUILD/tools/onpty" '\uyyyyyyyyyyyyyyy' sh -c "exec \"$FSCK\" -f -C -7 \"$img\" 7>\"$WORK/progress\"" || [ $? -eq 1 ]
+	grep -Eq "^5 [0-9]+ [0-9]+ $img\$" "$WORK/progress"
+	[ "$(head -c 1 "$WORK/progress")" -gt 1 ]	# not of pass 1, which was before
+}
+
 json_is_json()
 {
 	fresh
@@ -506,6 +552,8 @@ try "a person says no" a_person_says_no
 try "a person says yes to all" a_person_says_yes_to_all
 try "Ctrl-C, Ctrl-D and hanging up leave 32" a_person_interrupts
 try "a bar on a terminal, a silent descriptor" bar_on_terminal
+try "fsck(8) and fstab" fstab_is_honoured
+try "signals end the check, and begin progress" met_by_signals
 try "--json can be read by a program" json_is_json
 try "-C writes lines, and no bar into a pipe" progress_lines
 try "-v counts" verbose_counts

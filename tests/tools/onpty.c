@@ -4,7 +4,7 @@
  *	onpty KEYS COMMAND [ARG...]
  *
  * Each time the command has asked something, that is, its output ends with "? ", the next key is pressed:
- * a character, or \n Enter, \c Ctrl-C, \d Ctrl-D. Copies the output; leaves what the command leaves. A
+ * a character, or \n Enter, \c Ctrl-C, \d Ctrl-D; \u sends SIGUSR1, \t SIGTERM, and the next key follows. Copies the output; leaves what the command leaves. A
  * question after the last key is answered by hanging up. 20 seconds without output: killed, 99.
  */
 #include <errno.h>
@@ -18,6 +18,12 @@
 #include <unistd.h>
 
 #define SILENCE_MS 20000
+
+static void send_signals(pid_t pid, const char **keys)
+{
+	for (; strncmp(*keys, "\\u", 2) == 0 || strncmp(*keys, "\\t", 2) == 0; *keys += 2)
+		kill(pid, (*keys)[1] == 'u' ? SIGUSR1 : SIGTERM);
+}
 
 static int next_key(const char **keys)
 {
@@ -79,6 +85,8 @@ int main(int argc, char **argv)
 		last[1] = buf[n - 1];
 		if (last[0] != '?' || last[1] != ' ')
 			continue;
+		if (keys[0] == '\\')
+			send_signals(pid, &keys);
 		key = next_key(&keys);
 		if (key < 0) {
 			close(fd);
