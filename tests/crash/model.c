@@ -251,6 +251,7 @@ int model_try(const struct model *m, const struct op *op)
 		return try_new(m, op->path);
 	case OP_SYNC:
 	case OP_WAIT:
+	case OP_TRIM:
 	case OP_RELEASE:
 		return 0;
 	default:

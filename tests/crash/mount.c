@@ -317,6 +317,19 @@ static int with_inode(struct mount *mount, const struct op *op, uint32_t number,
 	return err;
 }
 
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static int trim_all(struct mount *mount)
+{
+	struct trim_range range = {.len_bytes = UINT64_MAX, .is_stopped = never};
+
+	return super_trim(mount->sb, &range);
+}
+
 int mount_do(struct mount *mount, const struct op *op, uint32_t number, uint64_t *ret_done)
 {
 	*ret_done = 0;
@@ -334,6 +347,8 @@ int mount_do(struct mount *mount, const struct op *op, uint32_t number, uint64_t
 		return link_or_rename(mount, op);
 	case OP_SYNC:
 		return super_sync(mount->sb);
+	case OP_TRIM:
+		return trim_all(mount);
 	case OP_WAIT:
 		mount_pass_time(mount, op->len);
 		return 0;

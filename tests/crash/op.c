@@ -19,7 +19,7 @@ static const struct {
 	[OP_CHMOD] = {"chmod", "po"},	   [OP_WRITE] = {"write", "pnl"},	  [OP_TRUNCATE] = {"truncate", "pl"},
 	[OP_PUNCH] = {"punch", "pnl"},	   [OP_FSYNC] = {"fsync", "p"},	  [OP_FDATASYNC] = {"fdatasync", "p"},
 	[OP_SYNC] = {"sync", ""},	   [OP_HOLD] = {"hold", "p"},	  [OP_RELEASE] = {"release", "p"},
-	[OP_WAIT] = {"wait", "l"},
+	[OP_WAIT] = {"wait", "l"},	   [OP_TRIM] = {"trim", ""},
 };
 
 bool op_makes_durable(const struct op *op)

@@ -324,6 +324,21 @@ static void round_the_log(struct op_list *ops, uint64_t seed)
 	}
 }
 
+/* Free space is handed back while the log still knows it, and some of it is not durably free. */
+static void trims(struct op_list *ops, uint64_t seed)
+{
+	op_list_addf(ops, "creat keep; write keep 0 20000");
+	for (unsigned i = 0; i < 6; i++) {
+		op_list_addf(ops, "mkdir t%u; creat t%u/a; write t%u/a 0 %u; fsync t%u/a", i, i, i,
+			     9000 + (unsigned)(seed + i) % 4 * 3000, i);
+		op_list_addf(ops, "%s; unlink t%u/a; rmdir t%u", i % 2 ? "fsync /" : "hold keep", i, i);
+		op_list_addf(ops, "trim; creat f%u; write f%u 0 6000", i, i);
+		if (i % 2)
+			op_list_addf(ops, "unlink f%u; trim; release keep", i);
+	}
+	op_list_addf(ops, "truncate keep 3000; trim; fsync keep");
+}
+
 static const struct script scripts[] = {
 	{"replace-by-rename", replace_by_rename, 0, ""},
 	{"append-log", append_log, 0, ""},
@@ -337,6 +352,7 @@ static const struct script scripts[] = {
 	{"reuse-blocks", reuse_blocks, 0, ""},
 	{"many-revokes", many_revokes, 0, ""},
 	{"round-the-log", round_the_log, 4u << 20, ""},
+	{"trims", trims, 0, ""},
 };
 
 const struct script *workload_script(unsigned i)
