@@ -220,8 +220,8 @@ static enum args_result check_modes(struct parsing *p)
 		return fail(p->args, FSCK_ERROR, "without a terminal -p, -n or -y is needed");
 	if (opt->mode == MODE_NO && opt->undo_path)
 		return fail(p->args, FSCK_ERROR, "-n writes nothing, so there is nothing to undo");
-	if (opt->discard && (opt->undo_path || opt->mode == MODE_NO))
-		return fail(p->args, FSCK_ERROR, "-E discard goes neither with -n nor with --undo");
+	if (opt->discard && opt->undo_path)
+		return fail(p->args, FSCK_ERROR, "-E discard does not go with --undo");
 	return ARGS_GO;
 }
 

@@ -282,9 +282,12 @@ static void finish(struct fsck *f)
 		discard_free(f);
 }
 
+/* Who names a copy of the superblock gets it as the superblock, which is a repair even of a whole one. */
 static int status_of(const struct fsck *f)
 {
-	return (f->nr_repaired ? FSCK_CORRECTED : 0) | (f->nr_left ? FSCK_UNCORRECTED : 0);
+	bool took_copy = f->opt.backup_block && fsck_may_write(f);
+
+	return (f->nr_repaired || took_copy ? FSCK_CORRECTED : 0) | (f->nr_left ? FSCK_UNCORRECTED : 0);
 }
 
 /* The whole check; every way out but this function's end is a fsck_stop(). */
@@ -297,8 +300,11 @@ static void check(struct fsck *f)
 	descs_read(f);
 	super_weigh(f);
 	recovery_run(f);
-	if (f->opt.journal_only)
+	if (f->opt.journal_only) {
+		/* A superblock that was not usable is still there. */
+		f->stop_status = f->used_backup ? FSCK_UNCORRECTED : FSCK_OK;
 		return;
+	}
 	recovery_release_orphans(f);
 	descs_take_totals(f);
 	badlist_gather(f);

@@ -125,7 +125,8 @@ forced_by_mounts()
 by_copy()
 {
 	fresh
-	status 1 -y -b 2049 "$img" || status 0 -y -b 2049 -B 1024 "$img"
+	status 1 -y -b 2049 "$img"
+	status 1 -y -b 2049 -B 1024 "$img"
 	status 0 -fn "$img"
 	status 8 -n -b 77 "$img"
 }
@@ -179,6 +180,91 @@ replay_is_undone()
 	status 0 --undo-apply "$WORK/undo2" "$img"
 	cmp "$img" "$WORK/before"
 }
+# Each line of options leaves the same with both programs, on a whole image and on a damaged one.
+statuses_are_theirs()
+{
+	local options theirs ours wrong=0 base
+	two_names_of_nothing
+	cp "$img" "$WORK/damaged"
+	fresh
+	cp "$img" "$WORK/whole"
+	echo 9000 >"$WORK/list"
+	for base in whole damaged; do
+		while read -r options; do
+			rm -f "$WORK/their_undo" "$WORK/our_undo"
+			cp "$WORK/$base" "$img"
+			theirs=0 ours=0
+			e2fsck ${options//UNDO/$WORK/their_undo} </dev/null >/dev/null 2>&1 || theirs=$?
+			cp "$WORK/$base" "$img"
+			"$FSCK" ${options//UNDO/$WORK/our_undo} </dev/null >/dev/null 2>&1 || ours=$?
+			[ $theirs -eq $ours ] && continue
+			echo "$base: $options: e2fsck left $theirs, fsck.extant $ours"
+			wrong=1
+		done <<-END
+			-n $img
+			-fn $img
+			-p $img
+			-fp $img
+			-a $img
+			-y $img
+			-fy $img
+			-fyvttdkr $img
+			$img
+			-r $img
+			-V $img
+			-pf -b 2049 $img
+			-y -b 2049 $img
+			-y -b 2049 -B 1024 $img
+			-y -b 2049 -B 4096 $img
+			-n -b 77 $img
+			-n -B 1024 $img
+			-p -n $img
+			-p -a $img
+			-y -n $img
+			-fy -E discard $img
+			-fn -E discard $img
+			-y -E journal_only $img
+			-n -E journal_only $img
+			-p -E journal_only $img
+			-fn -E fragcheck $img
+			-fy -E nodiscard,fixes_only $img
+			-n -E nonsense $img
+			-n -E ea_ver=3 $img
+			-y -l $WORK/list $img
+			-p -l $WORK/list $img
+			-y -L $WORK/list $img
+			-y -l $WORK/none $img
+			-n -l $WORK/list $img
+			-y -c $img
+			-p -c $img
+			-p -cck $img
+			-n -c $img
+			-n -D $img
+			-fyD $img
+			-fpD $img
+			-yD $img
+			-fn -C 1 $img
+			-fn -C 0 $img
+			-fn -C x $img
+			-fn -C 55 $img
+			-fn -I 3 -P 100 $img
+			-fn -I x $img
+			-fn -P x $img
+			-n -b x $img
+			-s $img
+			-S $img
+			-Q $img
+			-n $WORK/none
+			-n $WORK
+			-n /dev/null
+			-n $img $img
+			-n
+			-fy -z UNDO $img
+		END
+	done
+	return $wrong
+}
+
 # ---- bad blocks ----
 
 # With a file of known blocks, whole.
@@ -538,6 +624,7 @@ try "an image in use is refused by name, -n warns" in_use_is_refused
 try "--undo-apply brings every byte back" undone
 try "-n replays the journal in memory and changes no byte" replayed_in_memory
 try "--undo-apply takes a replay back" replay_is_undone
+try "statuses are those of e2fsck, option by option" statuses_are_theirs
 try "-l adds to the list of bad blocks, -L sets it, files move away" bad_list_is_set
 try "-c finds what cannot be read, -cc and -k" bad_blocks_are_found
 try "a bad block in an inode table costs only its inodes" bad_table_costs_little
