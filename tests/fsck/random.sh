@@ -138,7 +138,7 @@ make_images >"$WORK/made" 2>&1 || { tail -5 "$WORK/made"; echo "images cannot be
 # ---- one seed ----
 
 # The exit status says so; or its words, as e2fsck leaves 0 after what it found before its passes.
-before='look bad|trying backup|marked uninitialized|Resize inode not valid|journal is present|Invalid [a-z]* quota inode|Resize_inode not enabled'
+before='look bad|trying backup|marked uninitialized|Resize inode not valid|journal is present|Invalid [a-z]* quota inode|Resize_inode not enabled|invalid V2 journal'
 found() { [ $(($1 & 12)) -ne 0 ] || grep -qE "$before" "$2"; }
 
 report()
