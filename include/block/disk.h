@@ -71,6 +71,12 @@ struct disk_ops {
 	void *(*map)(void *driver, uint64_t offset_bytes, size_t len);
 	int (*map_read)(void *driver, uint64_t offset_bytes, void *to, size_t len);
 	int (*map_write)(void *driver, uint64_t offset_bytes, const void *from, size_t len);
+	/*
+	 * Memory that many requests will lie in, so that a driver may prepare it once instead of for each
+	 * (pin its pages); unregister comes when none of them is under way. NULL: nothing to prepare.
+	 */
+	int (*register_memory)(void *driver, void *base, size_t len);
+	void (*unregister_memory)(void *driver, void *base);
 	/* Nothing is under way. No thread of the driver's is inside disk_complete() afterwards. */
 	void (*close)(void *driver);
 };
@@ -95,6 +101,8 @@ struct disk_stats {
 	counter_t splits;		/* bios that became several requests */
 	counter_t backpressure_waits;	/* submitters that slept at the bound */
 	counter_t direct;		/* carried out by the waiting submitter itself */
+	counter_t registered_bytes;	/* of memory that the driver has prepared, and could not */
+	counter_t register_refused_bytes;
 	_Atomic uint32_t depth_now, depth_most;	/* requests queued and dispatched */
 	struct histogram wait_ns, service_ns;	/* queued to dispatched; dispatched to done */
 };
@@ -125,6 +133,12 @@ bool disk_has_map(struct disk *disk);
 void *disk_map(struct disk *disk, uint64_t offset_bytes, size_t len);	/* NULL: none */
 int disk_map_read(struct disk *disk, uint64_t offset_bytes, void *to, size_t len) must_check;
 int disk_map_write(struct disk *disk, uint64_t offset_bytes, const void *from, size_t len) must_check;
+/*
+ * A hint: I/O of this memory will come often, until it is unregistered (no I/O of it may be under way then). I/O
+ * works all the same when the driver does not take it; the statistics tell. Does not wait for I/O.
+ */
+void disk_register_memory(struct disk *disk, void *base, size_t len);
+void disk_unregister_memory(struct disk *disk, void *base);
 /* Waits until nothing is queued or under way. */
 void disk_drain(struct disk *disk);
 /* Goes over to another scheduler, with all that waits. -ENOMEM: it stays with the old one. */

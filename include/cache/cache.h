@@ -30,6 +30,13 @@ struct page_cache_config {
 	uint32_t flush_interval_ms;	/* how often the flusher looks; default 1000; 0: never by itself */
 	/* The largest read-ahead window; default 8 MiB, at most 1/16 of the cache; below a block: none. */
 	uint64_t readahead_bytes_max;
+	/*
+	 * Told of each piece of memory that pages come to lie in, and before it goes, so that a disk can prepare
+	 * it; under a lock of the cache's: it must not call back. Both NULL: nobody.
+	 */
+	void (*memory_made)(void *arg, void *base, size_t len);
+	void (*memory_gone)(void *arg, void *base);
+	void *memory_arg;
 	struct clock *clock;
 	struct workqueue *work;		/* the flusher's thread, or inline in tests */
 };

@@ -20,6 +20,7 @@
 struct uringdisk;
 
 #define URINGDISK_DEPTH_DEFAULT 128u
+#define URINGDISK_REGIONS_MAX 1024u	/* pieces of registered memory */
 
 struct uringdisk_config {
 	bool is_read_only;
@@ -53,7 +54,7 @@ int uringdisk_open_fd(int fd, const struct uringdisk_config *uring_config,
 /*
  * Requests in one piece of this memory are carried out without looking up and pinning its pages
  * each time. -ENOMEM: the limit on locked memory; -ENOSYS: not with this kernel; -ENOSPC: too many
- * pieces (16); -EINVAL: more than a GiB in one. I/O works all the same. DRIVERS.md says what it gains.
+ * pieces; -EINVAL: more than a GiB in one. I/O works all the same. DRIVERS.md says what it gains.
  */
 int uringdisk_register_memory(struct uringdisk *uring, void *base, size_t len) must_check;
 /* Of memory that was registered with this base. Nothing that uses it may be under way. */

@@ -194,6 +194,24 @@ int disk_map_write(struct disk *disk, uint64_t offset_bytes, const void *from, s
 	return disk->ops->map_write(disk->driver, offset_bytes, from, len);
 }
 
+/* Memory. */
+
+void disk_register_memory(struct disk *disk, void *base, size_t len)
+{
+	int err = disk->ops->register_memory ? disk->ops->register_memory(disk->driver, base, len) : -EOPNOTSUPP;
+
+	if (!err)
+		counter_add(&disk->stats.registered_bytes, len);
+	else if (err != -EOPNOTSUPP)
+		counter_add(&disk->stats.register_refused_bytes, len);
+}
+
+void disk_unregister_memory(struct disk *disk, void *base)
+{
+	if (disk->ops->unregister_memory)
+		disk->ops->unregister_memory(disk->driver, base);
+}
+
 const struct disk_limits *disk_limits(const struct disk *disk)
 {
 	return &disk->limits;

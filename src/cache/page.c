@@ -67,6 +67,8 @@ static bool slab_carve(struct page_cache *cache) needs(cache->lru_lock)
 	cache->nr_free += nr;
 	if (bytes >= HUGE_BYTES)
 		ignore(madvise(slab->data, bytes, MADV_HUGEPAGE), "without it there are only more page faults");
+	if (cache->config.memory_made)
+		cache->config.memory_made(cache->config.memory_arg, slab->data, bytes);
 	must_debug(cache->nr_carved <= cache->pages_max);	/* P5 */
 	return true;
 }
@@ -77,6 +79,8 @@ void slabs_destroy(struct page_cache *cache)
 
 	must(cache->nr_free == cache->nr_carved);	/* else somebody still holds a page */
 	list_for_each_safe(slab, tmp, &cache->slabs, link) {
+		if (cache->config.memory_gone)
+			cache->config.memory_gone(cache->config.memory_arg, slab->data);
 		mem_free(slab->data);
 		mem_free(slab);
 	}

@@ -117,6 +117,21 @@ static uint64_t cache_bytes(const struct mount_options *o)
 	return max(min(memory_bytes / 8, CACHE_BYTES_DEFAULT_MAX), (uint64_t)PAGE_CACHE_BYTES_MIN);
 }
 
+/* The image's own disk moves the bytes, whatever lies on it. */
+static void memory_made(void *arg, void *base, size_t len)
+{
+	struct stack *st = arg;
+
+	disk_register_memory(st->disks.image, base, len);
+}
+
+static void memory_gone(void *arg, void *base)
+{
+	struct stack *st = arg;
+
+	disk_unregister_memory(st->disks.image, base);
+}
+
 static int create_cache(struct stack *st)
 {
 	const struct mount_options *o = &st->options;
@@ -128,6 +143,9 @@ static int create_cache(struct stack *st)
 		.dirty_expire_ms = o->commit_seconds ? (uint32_t)o->commit_seconds * 1000 : 5000,
 		.flush_interval_ms = 1000,
 		.readahead_bytes_max = max(o->readahead_bytes, (uint64_t)1),	/* there, 0 is the default */
+		.memory_made = memory_made,
+		.memory_gone = memory_gone,
+		.memory_arg = st,
 		.clock = st->clock,
 		.work = st->work,
 	};
@@ -395,6 +413,8 @@ void stack_print_counters(struct stack *stack, FILE *to)
 	char damage[256] = "";
 
 	print_disk(stack->disks.top, to);
+	PRINT("disk", disk_stats(stack->disks.image), registered_bytes);
+	PRINT("disk", disk_stats(stack->disks.image), register_refused_bytes);
 	page_cache_report(stack->cache, print_cache_line, to);
 	print_transfers(stack, to);
 	if (journal)

@@ -22,7 +22,6 @@
 #include "image.h"
 
 #define URING_VECS_MAX 256u	/* of one request; 4 KiB a tag */
-#define URING_REGIONS_MAX 16u
 #define URING_NR_CALLERS 4u
 
 struct uring_io {
@@ -39,8 +38,9 @@ struct uring_io {
 };
 
 struct uring_region {
-	char *base;		/* NULL: free */
+	char *base;
 	size_t len;
+	uint32_t slot;		/* the kernel's name for it */
 };
 
 struct uringdisk {
@@ -54,7 +54,9 @@ struct uringdisk {
 	struct io_uring ring;
 
 	struct mutex sq_lock, cq_lock;
-	struct uring_region regions[URING_REGIONS_MAX];	/* [sq_lock] */
+	struct uring_region regions[URINGDISK_REGIONS_MAX];	/* [sq_lock] by base */
+	uint32_t nr_regions;				/* [sq_lock] */
+	bool slot_is_used[URINGDISK_REGIONS_MAX];	/* [sq_lock] */
 
 	_Atomic uint32_t nr_under_way;	/* ios */
 	struct mutex idle_lock;
@@ -100,6 +102,8 @@ void uring_callers_stop(struct uringdisk *u);
  * one is needed.
  */
 int uring_io_begin(struct uringdisk *u, struct uring_io *io, struct request *rq) must_check;
+/* How many regions begin at base or below it: the last of them is the one that may hold it. */
+uint32_t uring_regions_below(const struct uringdisk *u, const char *base) needs(u->sq_lock);
 /* Fills an entry with what io has to do next. sq_lock held. */
 void uring_io_prepare(struct uringdisk *u, struct uring_io *io, struct io_uring_sqe *sqe)
 	needs(u->sq_lock);

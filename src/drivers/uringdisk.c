@@ -16,7 +16,7 @@
 #define SQPOLL_IDLE_MS_DEFAULT 50u
 #define REGION_BYTES_MAX (1ul << 30)	/* the kernel's bound for one piece of registered memory */
 
-/* The driver. */
+/* Taking down. */
 
 /* The kernel takes a ring down behind our back, and would keep the image open, and locked, so long. */
 static void ring_close(struct uringdisk *u)
@@ -37,6 +37,81 @@ static void uring_free(struct uringdisk *u)
 	mutex_done(&u->sq_lock);
 	mem_free(u);
 }
+
+/* Registered memory. */
+
+static int slot_set(struct uringdisk *u, uint32_t slot, void *base, size_t len) needs(u->sq_lock)
+{
+	struct iovec iov = {base, len};
+	__u64 tag = 0;
+	int err = io_uring_register_buffers_update_tag(&u->ring, slot, &iov, &tag, 1);
+
+	if (err < 0)
+		return err;
+	u->slot_is_used[slot] = base != NULL;
+	return 0;
+}
+
+static int region_add(struct uringdisk *u, void *base, size_t len) needs(u->sq_lock)
+{
+	uint32_t at = uring_regions_below(u, base), slot = 0;
+	int err;
+
+	while (slot < URINGDISK_REGIONS_MAX && u->slot_is_used[slot])
+		slot++;
+	if (slot == URINGDISK_REGIONS_MAX)
+		return -ENOSPC;
+	err = slot_set(u, slot, base, len);
+	if (err)
+		return err;
+	memmove(u->regions + at + 1, u->regions + at, (u->nr_regions - at) * sizeof(u->regions[0]));
+	u->regions[at] = (struct uring_region){base, len, slot};
+	u->nr_regions++;
+	return 0;
+}
+
+int uringdisk_register_memory(struct uringdisk *u, void *base, size_t len)
+{
+	int err;
+
+	if (!u->has_regions)
+		return -ENOSYS;
+	if (len == 0 || len > REGION_BYTES_MAX)
+		return -EINVAL;
+	mutex_lock(&u->sq_lock);
+	err = region_add(u, base, len);
+	mutex_unlock(&u->sq_lock);
+	return err;
+}
+
+void uringdisk_unregister_memory(struct uringdisk *u, void *base)
+{
+	uint32_t at;
+
+	mutex_lock(&u->sq_lock);
+	at = uring_regions_below(u, base);
+	if (at && u->regions[at - 1].base == base) {
+		must(slot_set(u, u->regions[at - 1].slot, NULL, 0) == 0);
+		memmove(u->regions + at - 1, u->regions + at, (u->nr_regions - at) * sizeof(u->regions[0]));
+		u->nr_regions--;
+	}
+	mutex_unlock(&u->sq_lock);
+}
+
+/* Through the host's page cache, what is large goes by plain calls, which know nothing of it. */
+static int register_for_direct(void *driver, void *base, size_t len)
+{
+	struct uringdisk *u = driver;
+
+	return u->image.is_direct ? uringdisk_register_memory(u, base, len) : -EOPNOTSUPP;
+}
+
+static void unregister_for_direct(void *driver, void *base)
+{
+	uringdisk_unregister_memory(driver, base);
+}
+
+/* The driver. */
 
 static void uringdisk_start(void *driver, struct request *rq)
 {
@@ -73,6 +148,8 @@ static const struct disk_ops uringdisk_ops = {
 	.execute = uringdisk_execute,
 	.start = uringdisk_start,
 	.commit = uringdisk_commit,
+	.register_memory = register_for_direct,
+	.unregister_memory = unregister_for_direct,
 	.close = uringdisk_close,
 };
 
@@ -118,7 +195,7 @@ static int ring_open(struct uringdisk *u, const struct uringdisk_config *config,
 		return no_uring(why, why_size, "this kernel's is too old");
 	}
 	u->has_sqpoll = config->has_sqpoll;
-	u->has_regions = io_uring_register_buffers_sparse(&u->ring, URING_REGIONS_MAX) == 0;
+	u->has_regions = io_uring_register_buffers_sparse(&u->ring, URINGDISK_REGIONS_MAX) == 0;
 	return 0;
 }
 
@@ -235,48 +312,6 @@ int uringdisk_open_fd(int fd, const struct uringdisk_config *uring_config,
 		      struct disk **ret_disk, char *why, size_t why_size)
 {
 	return open_over(NULL, fd, uring_config, config, ret_uring, ret_disk, why, why_size);
-}
-
-/* Registered memory. */
-
-static int region_set(struct uringdisk *u, uint32_t i, void *base, size_t len) needs(u->sq_lock)
-{
-	struct iovec iov = {base, len};
-	__u64 tag = 0;
-	int err = io_uring_register_buffers_update_tag(&u->ring, i, &iov, &tag, 1);
-
-	if (err < 0)
-		return err;
-	u->regions[i] = (struct uring_region){base, len};
-	return 0;
-}
-
-int uringdisk_register_memory(struct uringdisk *u, void *base, size_t len)
-{
-	int err = -ENOSPC;
-
-	if (!u->has_regions)
-		return -ENOSYS;
-	if (len == 0 || len > REGION_BYTES_MAX)
-		return -EINVAL;
-	mutex_lock(&u->sq_lock);
-	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++) {
-		if (u->regions[i].base)
-			continue;
-		err = region_set(u, i, base, len);
-		break;
-	}
-	mutex_unlock(&u->sq_lock);
-	return err;
-}
-
-void uringdisk_unregister_memory(struct uringdisk *u, void *base)
-{
-	mutex_lock(&u->sq_lock);
-	for (uint32_t i = 0; i < URING_REGIONS_MAX; i++)
-		if (u->regions[i].base == base && base)
-			must(region_set(u, i, NULL, 0) == 0);
-	mutex_unlock(&u->sq_lock);
 }
 
 const struct uringdisk_stats *uringdisk_stats(const struct uringdisk *u)

@@ -54,28 +54,40 @@ int uring_io_begin(struct uringdisk *u, struct uring_io *io, struct request *rq)
 
 /* Preparing. */
 
-static int region_of(const struct uringdisk *u, const struct iovec *iov)
+uint32_t uring_regions_below(const struct uringdisk *u, const char *base)
+{
+	uint32_t from = 0, to = u->nr_regions;
+
+	while (from < to) {
+		uint32_t middle = (from + to) / 2;
+
+		if (u->regions[middle].base <= base)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+/* The slot of the memory that holds this piece; -1: it is not registered. */
+static int slot_of(const struct uringdisk *u, const struct iovec *iov) needs(u->sq_lock)
 {
 	const char *base = iov->iov_base;
+	uint32_t nr = uring_regions_below(u, base);
+	const struct uring_region *r = nr ? &u->regions[nr - 1] : NULL;
 
-	for (uint32_t i = 0; u->has_regions && i < URING_REGIONS_MAX; i++) {
-		const struct uring_region *r = &u->regions[i];
-
-		if (r->base && base >= r->base && base + iov->iov_len <= r->base + r->len)
-			return (int)i;
-	}
-	return -1;
+	return r && base + iov->iov_len <= r->base + r->len ? (int)r->slot : -1;
 }
 
 /* One piece of memory needs no vector, and may be registered. */
 static void prepare_one(struct uringdisk *u, struct uring_io *io, struct io_uring_sqe *sqe,
-			const struct iovec *iov, uint64_t offset)
+			const struct iovec *iov, uint64_t offset) needs(u->sq_lock)
 {
 	bool is_read = io->rq->op == BIO_READ;
-	int region = region_of(u, iov);
+	int slot = slot_of(u, iov);
 	unsigned len = (unsigned)iov->iov_len;
 
-	if (region < 0) {
+	if (slot < 0) {
 		if (is_read)
 			io_uring_prep_read(sqe, FILE_SLOT, iov->iov_base, len, offset);
 		else
@@ -83,9 +95,9 @@ static void prepare_one(struct uringdisk *u, struct uring_io *io, struct io_urin
 		return;
 	}
 	if (is_read)
-		io_uring_prep_read_fixed(sqe, FILE_SLOT, iov->iov_base, len, offset, region);
+		io_uring_prep_read_fixed(sqe, FILE_SLOT, iov->iov_base, len, offset, slot);
 	else
-		io_uring_prep_write_fixed(sqe, FILE_SLOT, iov->iov_base, len, offset, region);
+		io_uring_prep_write_fixed(sqe, FILE_SLOT, iov->iov_base, len, offset, slot);
 	counter_add(&u->stats.fixed, 1);
 }
 

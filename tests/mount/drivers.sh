@@ -189,6 +189,44 @@ frees_the_hosts_space()
 	unmount "$MNT" "$IMG"
 }
 
+stat_of() { extantctl stat "$MNT" | awk -v name="$1" '$1 == name { print $2 }'; }
+
+# The cache's memory, with the ring where all I/O goes through it.
+registers_the_cache()
+{
+	make_image "$IMG" mke2fs -t ext3 -b 4096 64M
+	mount_it "$IMG" "$MNT" driver=uring,direct
+	head -c 3000000 /dev/urandom >"$WORK/big"
+	cp "$WORK/big" "$MNT/big"
+	extantctl stat "$MNT" | grep registe
+	[ "$(stat_of disk.registered_bytes)" -ge 2097152 ]
+	[ "$(stat_of disk.register_refused_bytes)" = 0 ]
+	unmount "$MNT" "$IMG"
+	mount_it "$IMG" "$MNT" driver=uring
+	cmp "$WORK/big" "$MNT/big"
+	[ "$(stat_of disk.registered_bytes)" = 0 ]
+	unmount "$MNT" "$IMG"
+}
+
+does_without_locked_memory()
+{
+	is_root && command -v setpriv >/dev/null || { echo "needs root and setpriv to give up the right to lock memory"; return 77; }
+	make_image "$IMG" mke2fs -t ext3 -b 4096 64M
+	(ulimit -l 64 && setpriv --inh-caps=-ipc_lock --bounding-set=-ipc_lock extant -o driver=uring,direct "$IMG" "$MNT")
+	head -c 3000000 /dev/urandom >"$WORK/big"
+	cp "$WORK/big" "$MNT/big"
+	extantctl stat "$MNT" | grep registe
+	[ "$(stat_of disk.registered_bytes)" = 0 ]
+	[ "$(stat_of disk.register_refused_bytes)" -ge 2097152 ]
+	unmount "$MNT" "$IMG"
+	mount_it "$IMG" "$MNT" ro
+	cmp "$WORK/big" "$MNT/big"
+	unmount "$MNT" "$IMG"
+	fsck_clean "$IMG"
+}
+
+try "with io_uring and O_DIRECT the cache's memory is registered" registers_the_cache
+try "where memory cannot be locked the same is served without" does_without_locked_memory
 for options in driver=file driver=uring driver=mmap driver=mmap,dax driver=file,direct driver=uring,direct \
 	driver=uring,sqpoll driver=sim,profile=nvme,mode=ring-irq; do
 	try "$options carries a tree" carries_a_tree "$options" ext3 4096

@@ -491,7 +491,7 @@ START_TEST(registered_memory_is_used_until_it_is_unregistered)
 	const counter_t *fixed = &uringdisk_stats(u)->fixed;
 	int err;
 
-	ck_assert_int_eq(posix_memalign((void **)&memory, 4096, 65536), 0);
+	ck_assert_int_eq(posix_memalign((void **)&memory, 4096, URINGDISK_REGIONS_MAX * 4096), 0);
 	memset(memory, 'x', 65536);
 	err = uringdisk_register_memory(u, memory, 65536);
 	if (err)
@@ -506,9 +506,20 @@ START_TEST(registered_memory_is_used_until_it_is_unregistered)
 	uringdisk_unregister_memory(u, memory);
 	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory, 4096), 0);
 	ck_assert_uint_eq(counter_get(fixed), 2);
-	for (unsigned i = 0; i < URING_REGIONS_MAX; i++)
-		ck_assert_int_eq(uringdisk_register_memory(u, memory + i * 4096, 4096), 0);
+	for (unsigned i = 0; i < URINGDISK_REGIONS_MAX; i++) {
+		/* In no order: each is found all the same. */
+		unsigned at = (i * 389) % URINGDISK_REGIONS_MAX;
+
+		ck_assert_int_eq(uringdisk_register_memory(u, memory + at * 4096, 4096), 0);
+	}
 	ck_assert_int_eq(uringdisk_register_memory(u, other, 4096), -ENOSPC);
+	for (unsigned i = 0; i < URINGDISK_REGIONS_MAX; i += 97)
+		ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory + i * 4096, 4096), 0);
+	ck_assert_uint_eq(counter_get(fixed), 2 + (URINGDISK_REGIONS_MAX + 96) / 97);
+	uringdisk_unregister_memory(u, memory + 97 * 4096);
+	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory + 97 * 4096, 4096), 0);
+	ck_assert_uint_eq(hand_in(disk, BIO_READ, 0, 0, memory + 95 * 4096, 12288), 0);
+	ck_assert_uint_eq(counter_get(fixed), 2 + (URINGDISK_REGIONS_MAX + 96) / 97);
 	ck_assert_int_eq(uringdisk_register_memory(u, other, 0), -EINVAL);
 	disk_close(disk);
 	free(memory);
