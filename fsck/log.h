@@ -27,7 +27,10 @@ bool log_copy_of_inode(struct fsck *f, union inode_buf *buf);
 bool log_lies_elsewhere(struct fsck *f, union inode_buf *buf);
 /* Does the usual inode begin with a log, whatever the superblock says? */
 bool log_is_in_usual_inode(struct fsck *f);
-/* The inode of the log: its own, the superblock's copy, or what a copy of the descriptor leads to. False: there is none that can be read. */
+/*
+ * The inode of the log: its own, what a copy of the descriptor leads to, or the superblock's copy. False: there is none
+ * that can be read.
+ */
 bool log_find(struct fsck *f, union inode_buf *ret);
 /* What log_fault() says where nothing is wrong but the field that says where the ring begins. */
 extern const char log_first_fault[];

@@ -254,7 +254,8 @@ static bool find_other_version(struct fsck *f, bool everywhere, struct version *
 	bool is_found;
 
 	store_set_block_size(&f->store, EXT_BLOCK_SIZE_MIN);
-	is_found = find_own_copy(f, ret_block) || (everywhere ? find_copy(f, ret_block) : find_usual_copy(f, ret_block));
+	is_found = find_own_copy(f, ret_block) || find_usual_copy(f, ret_block) ||
+		   (everywhere && scan_for_copy(f, ret_block));
 	*ret = present_version(f);
 	f->super = present.super;
 	f->geo = present.geo;
