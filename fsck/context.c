@@ -24,6 +24,7 @@ void fsck_stop(struct fsck *f, int status, const char *why)
 	fflush(stdout);
 	if (why)
 		fprintf(stderr, "fsck.extant: %s: %s\n", f->store.path, why);
+	snprintf(f->stop_why, sizeof(f->stop_why), "%s", why ? why : "");
 	f->stop_status = status;
 	longjmp(f->stop, 1);
 }

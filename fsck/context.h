@@ -138,6 +138,7 @@ struct fsck {
 	/* the way out of any depth */
 	jmp_buf stop;
 	int stop_status;
+	char stop_why[256]; /* for the end of a report; empty: it came to its end by itself */
 };
 
 /* Ends the check with this status; why goes to standard error. Nothing held back is written. */

@@ -61,14 +61,24 @@ static int complain(const char *path, const char *why)
 	return FSCK_ERROR;
 }
 
+/* For the end of a report. */
+static int refuse(struct fsck *f, const char *path, const char *why)
+{
+	f->store.path = path;
+	snprintf(f->stop_why, sizeof(f->stop_why), "%s", why);
+	return FSCK_ERROR;
+}
+
 static int open_image(struct fsck *f, const char *path)
 {
 	bool is_writable = f->opt.mode != MODE_NO;
 	char why[256];
 	int err = store_open(&f->store, path, is_writable);
 
-	if (err)
-		return complain(path, strerror(-err));
+	if (err) {
+		complain(path, strerror(-err));
+		return refuse(f, path, strerror(-err));
+	}
 	err = filelock_take(f->store.fd, path, is_writable ? FILELOCK_EXCLUSIVE : FILELOCK_SHARED, why,
 			    sizeof(why));
 	if (!err)
@@ -80,7 +90,7 @@ static int open_image(struct fsck *f, const char *path)
 	}
 	fprintf(stderr, "fsck.extant: %s\n", why);
 	store_close(&f->store);
-	return FSCK_ERROR;
+	return refuse(f, path, why);
 }
 
 /* What is cached of the image may be older than the disk, or newer. */
@@ -334,6 +344,8 @@ static int run(const struct args *args)
 	f->now = (uint32_t)time(NULL);
 	status = open_image(f, args->path);
 	if (status) {
+		problem_report_begin(f);
+		problem_report_end(f, status);
 		mem_free(f);
 		return status;
 	}

@@ -534,8 +534,13 @@ void problem_report_end(struct fsck *f, int status)
 	if (!f->opt.json)
 		return;
 	printf("%s], \"found\": %" PRIu64 ", \"repaired\": %" PRIu64 ", \"left\": %" PRIu64
-	       ", \"status\": %d}\n",
+	       ", \"status\": %d",
 	       f->nr_reported ? "\n" : "", f->nr_found, f->nr_repaired, f->nr_left, status);
+	if (f->stop_why[0]) {
+		printf(", \"error\": ");
+		put_json_string(f->stop_why);
+	}
+	puts("}");
 }
 
 /* ---- the answer ---- */

@@ -136,7 +136,7 @@ in_use_is_refused()
 	exec 9<"$img"
 	flock 9
 	status 8 -y "$img" 9<&-
-	grep -q 'in use by process' "$WORK/err"
+	grep -q "^fsck.extant: $img is in use by process" "$WORK/err"
 	status 0 -fn "$img" 9<&-
 	grep -q warning "$WORK/err"
 	exec 9<&-
@@ -557,7 +557,10 @@ json_is_json()
 {
 	fresh
 	echo 'group 1 free_inodes_count 1' | edit
+	status 8 --json -n "$WORK/none"
+	grep -q '"status": 8, "error": "No such file' "$WORK/out"
 	status 4 --json -fn "$img"
+	! grep -q '"error"' "$WORK/out"
 	if command -v python3 >/dev/null; then
 		python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); assert r["status"]==4 and r["left"]>0 and r["problems"][0]["code"]' "$WORK/out"
 	fi
