@@ -1,8 +1,9 @@
 /*
  * drivers/iolog.h - the requests of a disk, in the words of fio(1).
  *
- * Purpose     Writes down what a disk carried out, in the order in which it ended, so that fio (--read_iolog)
- *             or `extantctl replay` can do the same again; and reads such files, ours and fio's.
+ * Purpose     Writes down what a disk carried out and when it was asked to, in the order in which it ended, so
+ *             that fio (--read_iolog) or `extantctl replay` can do the same again; and reads such files,
+ *             ours and fio's.
  * Ownership   The writer lives longer than the disk whose trace function it is.
  * Locking     One leaf lock; any thread.
  * Errors      -errno of the file; a file that could not be written to its end is told by iolog_stop().
@@ -32,6 +33,7 @@ enum iolog_verb { IOLOG_NOTHING, IOLOG_IO, IOLOG_BAD };
 struct iolog_action {
 	enum bio_op op;
 	uint64_t offset_bytes, len_bytes;
+	uint64_t at_us;		/* since the log's begin; 0 in version 2, which has no times */
 };
 /* A file's first line: its version, or 0. */
 unsigned iolog_version(const char *line);

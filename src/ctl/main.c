@@ -15,7 +15,8 @@ static const struct subcommand {
 	{"top", "top DIR [SECONDS [ROUNDS]]   the same as rates", ctl_top},
 	{"trace", "trace DIR         the last events in its rooms", ctl_trace},
 	{"iolog", "iolog DIR [FILE]  write requests to FILE, for fio --read_iolog; without FILE: stop", ctl_iolog},
-	{"replay", "replay [--driver D] [--direct] [--sched S] [--depth N] [--write] IOLOG IMAGE   do them again",
+	{"replay", "replay [--timed] [--driver D] [--direct] [--sched S] [--depth N] [--write] IOLOG IMAGE\n"
+	 "                    do them again, as fast as it goes or at the times they came",
 	 ctl_replay},
 	{"sched", "sched DIR NAME    go over to another I/O scheduler", ctl_sched},
 	{"sync", "sync DIR          make everything durable", ctl_sync},

@@ -2,7 +2,8 @@
  * extantctl replay: the requests of an iolog, done once more.
  *
  * By default what is written stays in memory, so that an image can be measured and kept. The data
- * that is written is no one's: a trace has none.
+ * that is written is no one's: a trace has none. Requests are handed in as fast as `depth` allows or,
+ * with --timed, no sooner than the log says; what the image is too slow for comes late and is told so.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -27,11 +29,14 @@
 #define DEPTH_DEFAULT 32u
 #define DEPTH_MAX 1024u
 #define PIECE_BYTES (1u << 20)	/* longer requests go in such pieces, at once */
+#define NAP_US_MAX 100000u	/* one sleep, so that any time in a log can be waited for */
+#define LATE_US 1000u		/* what comes later than that counts as late */
 
 struct replay {
 	const char *driver, *scheduler;
-	bool writes, is_direct;
+	bool writes, is_direct, is_timed;
 	uint32_t depth;
+	uint64_t began_ns;
 	struct disk *disk, *image;
 	struct clock *clock;
 
@@ -40,6 +45,7 @@ struct replay {
 	uint32_t nr_out;	/* [lock] */
 	uint64_t nr_errors;	/* [lock] */
 	uint64_t nr[BIO_NR_OPS], bytes[BIO_NR_OPS];
+	uint64_t nr_late, worst_late_us;
 };
 
 static int open_driver(struct replay *r, const char *image, char *why, size_t why_size)
@@ -125,11 +131,32 @@ static int submit_piece(struct replay *r, enum bio_op op, uint64_t offset, uint3
 	return 0;
 }
 
+static uint64_t elapsed_us(const struct replay *r)
+{
+	return (clock_now_ns(r->clock) - r->began_ns) / 1000;
+}
+
+static void wait_for_time(struct replay *r, uint64_t at_us)
+{
+	uint64_t us;
+
+	while ((us = elapsed_us(r)) < at_us) {
+		uint64_t nap_us = min(at_us - us, (uint64_t)NAP_US_MAX);
+
+		nanosleep(&(struct timespec){.tv_nsec = (long)nap_us * 1000}, NULL);
+	}
+	if (us - at_us > LATE_US)
+		r->nr_late++;
+	r->worst_late_us = max(r->worst_late_us, us - at_us);
+}
+
 /* A sync speaks for what completed before, so all that is under way is waited for. */
 static int do_action(struct replay *r, const struct iolog_action *a)
 {
 	int err = 0;
 
+	if (r->is_timed)
+		wait_for_time(r, a->at_us);
 	r->nr[a->op]++;
 	r->bytes[a->op] += a->len_bytes;
 	if (a->op == BIO_FLUSH) {
@@ -151,6 +178,11 @@ static int do_all(struct replay *r, FILE *log, const char *path)
 	version = fgets(line, sizeof(line), log) ? iolog_version(line) : 0;
 	if (!version) {
 		fprintf(stderr, "extantctl: %s: not an iolog of fio, version 2 or 3\n", path);
+		return -EINVAL;
+	}
+	if (r->is_timed && version < 3) {
+		fprintf(stderr, "extantctl: %s: version 2 of the format has no times; replay it without --timed\n",
+			path);
 		return -EINVAL;
 	}
 	while (fgets(line, sizeof(line), log)) {
@@ -185,6 +217,9 @@ static void tell(const struct replay *r, uint64_t ns)
 	printf("image: %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " merged; mean wait %" PRIu64
 	       " us, service %" PRIu64 " us\n", counter_get(&s->ios[BIO_READ]), counter_get(&s->ios[BIO_WRITE]),
 	       counter_get(&s->merges), histogram_mean(&s->wait_ns) / 1000, histogram_mean(&s->service_ns) / 1000);
+	if (r->is_timed)
+		printf("late    %10" PRIu64 "  by more than %u us; at most %" PRIu64 " us\n", r->nr_late, LATE_US,
+		       r->worst_late_us);
 	if (r->nr_errors)
 		printf("failed  %10" PRIu64 "\n", r->nr_errors);
 }
@@ -193,7 +228,6 @@ static int run(struct replay *r, const char *log_path, const char *image)
 {
 	FILE *log = strcmp(log_path, "-") == 0 ? stdin : fopen(log_path, "re");
 	char why[512] = "out of memory";
-	uint64_t began;
 	int err;
 
 	if (!log) {
@@ -204,11 +238,11 @@ static int run(struct replay *r, const char *log_path, const char *image)
 	if (err) {
 		fprintf(stderr, "extantctl: %s\n", why);
 	} else {
-		began = clock_now_ns(r->clock);
+		r->began_ns = clock_now_ns(r->clock);
 		err = do_all(r, log, log_path);
 		wait_until_below(r, 1);
 		if (!err)
-			tell(r, clock_now_ns(r->clock) - began);
+			tell(r, clock_now_ns(r->clock) - r->began_ns);
 	}
 	disk_close(r->disk);
 	if (log != stdin)
@@ -218,8 +252,8 @@ static int run(struct replay *r, const char *log_path, const char *image)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: extantctl replay [--driver file|uring|mmap] [--direct] [--sched NAME] [--depth N] "
-			"[--write] IOLOG IMAGE\n");
+	fprintf(stderr, "usage: extantctl replay [--timed] [--driver file|uring|mmap] [--direct] [--sched NAME] "
+			"[--depth N] [--write] IOLOG IMAGE\n");
 	return CTL_USAGE;
 }
 
@@ -228,7 +262,7 @@ int ctl_replay(int argc, char **argv)
 	static const struct option options[] = {
 		{"driver", required_argument, NULL, 'd'}, {"sched", required_argument, NULL, 's'},
 		{"depth", required_argument, NULL, 'q'}, {"write", no_argument, NULL, 'w'},
-		{"direct", no_argument, NULL, 'o'}, {0},
+		{"direct", no_argument, NULL, 'o'}, {"timed", no_argument, NULL, 't'}, {0},
 	};
 	struct replay r = {.driver = "file", .scheduler = "noop", .depth = DEPTH_DEFAULT};
 	int opt, status;
@@ -245,6 +279,8 @@ int ctl_replay(int argc, char **argv)
 			r.writes = true;
 		else if (opt == 'o')
 			r.is_direct = true;
+		else if (opt == 't')
+			r.is_timed = true;
 		else
 			return usage();
 	}

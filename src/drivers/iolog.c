@@ -1,4 +1,11 @@
-/* Traces of requests as files of fio, version 2. */
+/*
+ * Traces of requests as files of fio, version 3.
+ *
+ * A line stands where its request ended, so whoever goes by the order alone finds nothing before what it may
+ * rest on. Its time is that of the request's arrival, so that a replay by time offers the same load,
+ * however slow this disk was; a request that was overtaken gets the time of the one before it, for times
+ * that run backwards mean nothing to fio.
+ */
 #include "drivers/iolog.h"
 
 #include <errno.h>
@@ -10,11 +17,14 @@
 #include "base/mem.h"
 
 #define WORD_MAX 256
+#define NO_TIME UINT64_MAX
 
 struct iolog {
 	struct mutex lock;
 	FILE *to;		/* [lock] NULL: off */
 	char *image;		/* [lock] as the file names it */
+	uint64_t began_ns;	/* [lock] the disk's time at our time 0; NO_TIME: before the first request */
+	uint64_t last_us;	/* [lock] the time of the last line */
 	_Atomic bool is_on;	/* a hint for those who do not want the lock */
 };
 
@@ -54,7 +64,9 @@ int iolog_start(struct iolog *log, const char *path, const char *image, char *wh
 	else if (!(log->to = fopen(path, "wxe")))
 		err = -errno;
 	if (!err) {
-		fprintf(log->to, "fio version 2 iolog\n%s add\n%s open\n", image, image);
+		log->began_ns = NO_TIME;
+		log->last_us = 0;
+		fprintf(log->to, "fio version 3 iolog\n0 %s add\n0 %s open\n", image, image);
 		atomic_store(&log->is_on, true);
 	} else if (err != -EBUSY) {
 		mem_free(log->image);
@@ -74,7 +86,7 @@ int iolog_stop(struct iolog *log)
 	mutex_lock(&log->lock);
 	if (log->to) {
 		atomic_store(&log->is_on, false);
-		fprintf(log->to, "%s close\n", log->image);
+		fprintf(log->to, "%" PRIu64 " %s close\n", log->last_us, log->image);
 		err = ferror(log->to) ? -EIO : 0;
 		if (fclose(log->to) && !err)
 			err = -errno;
@@ -86,20 +98,37 @@ int iolog_stop(struct iolog *log)
 	return err;
 }
 
+/*
+ * Microseconds since the log's begin. It begins 1 us before its first request: nobody wants to sit through
+ * the idle time before that again, and fio takes no notice of what follows time 0.
+ */
+static uint64_t time_of(struct iolog *log, const struct request *rq) needs(log->lock)
+{
+	uint64_t us;
+
+	if (log->began_ns == NO_TIME)
+		log->began_ns = rq->queued_ns - min(rq->queued_ns, (uint64_t)1000);
+	us = rq->queued_ns > log->began_ns ? (rq->queued_ns - log->began_ns) / 1000 : 0;
+	log->last_us = max(log->last_us, us);
+	return log->last_us;
+}
+
 void iolog_note(void *arg, const struct request *rq, int status)
 {
 	static const char *const verbs[BIO_NR_OPS] = {"read", "write", "datasync", "trim"};
 	struct iolog *log = arg;
+	uint64_t us;
 
 	if (status || !atomic_load_explicit(&log->is_on, memory_order_relaxed))
 		return;
 	mutex_lock(&log->lock);
 	if (log->to) {
-		fprintf(log->to, "%s %s %" PRIu64 " %" PRIu32 "\n", log->image, verbs[rq->op],
+		us = time_of(log, rq);
+		fprintf(log->to, "%" PRIu64 " %s %s %" PRIu64 " %" PRIu32 "\n", us, log->image, verbs[rq->op],
 			rq->op == BIO_FLUSH ? 0 : (uint64_t)rq->sector << SECTOR_SHIFT, rq->size_bytes);
 		/* Durable by itself: fio has no word for that but a sync behind it. */
 		if (rq->op == BIO_WRITE && (rq->flags & BIO_FUA))
-			fprintf(log->to, "%s datasync 0 0\n", log->image);
+			fprintf(log->to, "%" PRIu64 " %s datasync 0 0\n", us, log->image);
 	}
 	mutex_unlock(&log->lock);
 }
@@ -145,8 +174,8 @@ enum iolog_verb iolog_parse(unsigned version, const char *line, struct iolog_act
 	int nr;
 
 	if (version == 3)
-		nr = sscanf(line, "%*u %*s %255s %" SCNu64 " %" SCNu64, word, &action.offset_bytes,
-			    &action.len_bytes);
+		nr = sscanf(line, "%" SCNu64 " %*s %255s %" SCNu64 " %" SCNu64, &action.at_us, word,
+			    &action.offset_bytes, &action.len_bytes) - 1;
 	else
 		nr = sscanf(line, "%*s %255s %" SCNu64 " %" SCNu64, word, &action.offset_bytes, &action.len_bytes);
 	if (nr < 1)

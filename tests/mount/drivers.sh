@@ -150,9 +150,9 @@ writes_an_iolog()
 	cp -r src "$MNT/"
 	unmount "$MNT" "$IMG"
 	for log in first second; do
-		[ "$(head -n 1 "$WORK/$log.log")" = "fio version 2 iolog" ]
-		[ "$(tail -n 1 "$WORK/$log.log")" = "$IMG close" ]
-		grep -q "^$IMG write [0-9]* [0-9]*\$" "$WORK/$log.log"
+		[ "$(head -n 1 "$WORK/$log.log")" = "fio version 3 iolog" ]
+		[ "$(tail -n 1 "$WORK/$log.log" | cut -d ' ' -f 2-)" = "$IMG close" ]
+		grep -q "^[0-9]* $IMG write [0-9]* [0-9]*\$" "$WORK/$log.log"
 	done
 	cp "$IMG" "$WORK/before.img"
 	extantctl replay "$WORK/second.log" "$IMG"
@@ -163,9 +163,42 @@ writes_an_iolog()
 	must_fail extantctl replay "$WORK/second.log" "$IMG"
 	rm -f "$WORK/before.img"
 	command -v fio >/dev/null || return 0
-	fio --name=r --read_iolog="$WORK/first.log" --ioengine=psync | grep "err= 0"
+	fio --name=r --read_iolog="$WORK/first.log" --ioengine=psync --replay_no_stall=1 | grep "err= 0"
 	fio --name=w --filename="$IMG" --size=4M --rw=randrw --ioengine=psync --write_iolog="$WORK/fio.log" >/dev/null
 	extantctl replay "$WORK/fio.log" "$IMG"
+	extantctl replay --timed "$WORK/fio.log" "$IMG"
+}
+
+# A request of the week after next: who keeps to times waits for it, everybody else does not. The mount's own
+# log has the pause that was made between two writes.
+replays_in_time()
+{
+	local status=0
+	make_image "$IMG" mke2fs -t ext2 -b 4096 16M
+	printf '%s\n' "fio version 3 iolog" "0 f add" "0 f open" "1 f read 0 4096" "1000000000000 f read 4096 4096" \
+		"1000000000000 f close" >"$WORK/far.log"
+	timeout 60 extantctl replay "$WORK/far.log" "$IMG"
+	timeout 1 extantctl replay --timed "$WORK/far.log" "$IMG" || status=$?
+	[ "$status" = 124 ]
+	printf '%s\n' "fio version 2 iolog" "f add" "f open" "f read 0 4096" "f close" >"$WORK/old.log"
+	extantctl replay "$WORK/old.log" "$IMG"
+	must_fail extantctl replay --timed "$WORK/old.log" "$IMG" 2>"$WORK/said"
+	grep "no times" "$WORK/said"
+
+	rm -f "$WORK/own.log"
+	mount_it "$IMG" "$MNT" "iolog=$WORK/own.log"
+	echo one >"$MNT/one"
+	sync "$MNT/one"
+	sleep 1
+	echo two >"$MNT/two"
+	sync "$MNT/two"
+	unmount "$MNT" "$IMG"
+	[ "$(tail -n 1 "$WORK/own.log" | cut -d ' ' -f 1)" -ge 1000000 ]
+	sort -snc -k 1,1 <(tail -n +2 "$WORK/own.log")
+	extantctl replay --timed "$WORK/own.log" "$IMG" >"$WORK/said"
+	cat "$WORK/said"
+	awk '$1 == "seconds" { exit $2 < 1 }' "$WORK/said"
+	grep -q '^late ' "$WORK/said"
 }
 
 blocks_of() { du -k "$IMG" | cut -f 1; }
@@ -250,5 +283,6 @@ done
 for options in driver=file driver=sim,profile=nvme; do
 	try "$options: requests are written for fio, and done again" writes_an_iolog "$options"
 done
+try "a replay keeps to the times of a log, when asked" replays_in_time
 try "so does one without a journal" frees_the_hosts_space driver=file,discard ext2
 finish
