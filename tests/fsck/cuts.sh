@@ -106,6 +106,7 @@ try_repair()
 	if [ -n "$is_good" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
+# shellcheck disable=SC2046 # one word each
 [ $# -gt 0 ] || set -- $(all_cases) -D -L $(seq 1 60)
 for name in "$@"; do
 	options=

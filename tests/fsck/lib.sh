@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts that damage images have in common: where things are, and the images before the damage.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd) || exit 1

@@ -276,7 +276,7 @@ with_file()
 	echo small >"$WORK/tree/dir/small"
 	mke2fs -q -F -t ext3 -b 1024 -g 2048 -d "$WORK/tree" "$img" 12M 2>/dev/null
 	cp "$img" "$WORK/before"
-	blocks=($(debugfs -R 'blocks file' "$img" 2>/dev/null))
+	mapfile -t blocks < <(debugfs -R 'blocks file' "$img" 2>/dev/null | tr -s ' ' '\n' | grep .)
 	indirect=$(debugfs -R 'stat file' "$img" 2>/dev/null | grep -o '(IND):[0-9]*' | grep -om1 '[0-9]*$')
 }
 listed() { dumpe2fs -b "$1" 2>/dev/null | tr '\n' ' '; }

@@ -113,6 +113,7 @@ if [ $# -eq 0 ]; then
 	is_good=1
 	try_bad_files
 	if [ -n "$is_good" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+	# shellcheck disable=SC2046 # one word each
 	set -- $(all_cases) $(seq 1 200)
 fi
 for name in "$@"; do
