@@ -156,8 +156,8 @@ void mount_options_init(struct mount_options *o)
 	*o = (struct mount_options){
 		.errors = ERRORS_UNSAID,
 		.data_mode = DATA_UNSAID,
-		.sim_profile = 1,	/* hdd7200 */
-		.sim_mode = SIM_DMA_IRQ,
+		.sim_profile = SIM_UNSAID,
+		.sim_mode = SIM_UNSAID,
 		.has_barrier = true,
 		.barrier = 1,
 		.has_journal_checksum = true,
@@ -234,6 +234,10 @@ int mount_options_check(const struct mount_options *o, char *err, size_t err_siz
 		return refuse(err, err_size, "option direct excludes driver=mmap, which maps the host's page cache");
 	if (o->has_sqpoll && o->driver != DRIVER_URING)
 		return refuse(err, err_size, "option sqpoll needs driver=uring");
+	if (o->sim_profile != SIM_UNSAID && o->driver != DRIVER_SIM)
+		return refuse(err, err_size, "option profile needs driver=sim");
+	if (o->sim_mode != SIM_UNSAID && o->driver != DRIVER_SIM)
+		return refuse(err, err_size, "option mode needs driver=sim");
 	if (o->may_others && o->may_root)
 		return refuse(err, err_size, "options allow_other and allow_root exclude each other");
 	if (o->background_percent > o->dirty_percent)

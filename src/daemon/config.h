@@ -18,6 +18,7 @@
 enum errors_choice { ERRORS_UNSAID = -1, ERRORS_CONTINUE, ERRORS_REMOUNT_RO, ERRORS_PANIC };
 
 enum driver_choice { DRIVER_FILE, DRIVER_URING, DRIVER_MMAP, DRIVER_SIM };
+#define SIM_UNSAID (-1)		/* a profile or mode that nobody asked for */
 enum data_choice { DATA_UNSAID = -1, DATA_ORDERED, DATA_WRITEBACK, DATA_JOURNAL };
 
 struct mount_options {
@@ -38,7 +39,7 @@ struct mount_options {
 
 	/* the disks */
 	int driver;			/* enum driver_choice */
-	int sim_profile, sim_mode;	/* places in SIM_PROFILE_NAMES, SIM_MODE_NAMES */
+	int sim_profile, sim_mode;	/* places in SIM_PROFILE_NAMES, SIM_MODE_NAMES; SIM_UNSAID: hdd7200, dma-irq */
 	bool has_discard;		/* freed blocks become holes */
 	bool has_dax;			/* file data between caller and mapping */
 	bool is_direct;			/* past the host's page cache */

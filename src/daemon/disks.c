@@ -135,8 +135,9 @@ static int add_sim(struct disks *d, const char *image, const struct mount_option
 		   size_t why_size)
 {
 	const struct sim_config sim = {
-		.profile = sim_profile_at((size_t)o->sim_profile),
-		.mode = (enum sim_mode)o->sim_mode,
+		.profile = o->sim_profile == SIM_UNSAID ? sim_profile_find("hdd7200") :
+							  sim_profile_at((size_t)o->sim_profile),
+		.mode = o->sim_mode == SIM_UNSAID ? SIM_DMA_IRQ : (enum sim_mode)o->sim_mode,
 		.drive = SIM_REAL,
 		.owns_media = true,
 	};

@@ -79,6 +79,8 @@ refuses_nonsense()
 	refused "dax needs driver=mmap" driver=uring,dax
 	refused "direct excludes driver=mmap" driver=mmap,direct
 	refused "sqpoll needs driver=uring" driver=file,sqpoll
+	refused "profile needs driver=sim" profile=ssd
+	refused "mode needs driver=sim" driver=uring,mode=pio-poll
 	refused "dax and cow" driver=mmap,dax,cow
 	refused "dax and record" "driver=mmap,dax,record=$WORK/log"
 	refused "dax and data=journal" driver=mmap,dax,data=journal
