@@ -148,8 +148,8 @@ static void read_piece(struct scan *s, struct slot *slot, uint64_t nth)
 	const struct fsck *f = s->f;
 	struct extent e = extent_of(s, nth);
 
-	slot->is_hole = bitmap_test(f->bad_tables, e.group) ||
-			store_next_data(&f->store, e.at, e.at + e.len) == e.at + e.len;
+	slot->is_hole =
+		bitmap_test(f->bad_tables, e.group) || store_is_zero(&f->store, e.at, e.len);
 	slot->err = 0;
 	if (slot->is_hole)
 		return;
@@ -221,7 +221,7 @@ static bool still_is_hole(const struct fsck *f, const struct extent *e)
 	unsigned bits = f->geo.block_bits;
 
 	return !store_holds(&f->store, e->at >> bits, e->len >> bits) &&
-	       store_next_data(&f->store, e->at, e->at + e->len) == e->at + e->len;
+	       store_is_zero(&f->store, e->at, e->len);
 }
 
 /* N1: as the store has it now. Pieces for which a thread had no memory come here too. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 #define HELD_BYTES_MAX \
 	(8u << 20) /* then they are written: memory stays bounded however much is repaired */
 #define HELD_BUCKETS 256
+#define EXTENTS_MAX  8u /* of a range that is asked about; in more it is read */
+#define EXTENT_FLAGS (FIEMAP_EXTENT_UNWRITTEN | FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC)
 #define GAP_BYTES    (32u << 10) /* what lies between two blocks is read with them up to this */
 
 struct held {
@@ -351,6 +354,37 @@ uint64_t store_next_hole(const struct store *s, uint64_t offset, uint64_t end)
 		return end;
 	at = lseek(s->fd, (off_t)offset, SEEK_HOLE);
 	return at <= (off_t)offset ? end : min((uint64_t)at, end);
+}
+
+/*
+ * What was allocated and never written is said to be data when somebody has read it, and its zeros lie
+ * in the host's memory. The map of the file tells it apart, once what is dirty has gone home.
+ */
+static bool is_unwritten(const struct store *s, uint64_t offset, uint64_t len)
+{
+	union {
+		struct fiemap map;
+		uint8_t room[sizeof(struct fiemap) + EXTENTS_MAX * sizeof(struct fiemap_extent)];
+	} q = {.map = {.fm_start = offset,
+		       .fm_length = len,
+		       .fm_flags = FIEMAP_FLAG_SYNC,
+		       .fm_extent_count = EXTENTS_MAX}};
+	uint32_t i, count;
+
+	if (ioctl(s->fd, FS_IOC_FIEMAP, &q.map) != 0)
+		return false;
+	count = q.map.fm_mapped_extents;
+	for (i = 0; i < count; i++)
+		if ((q.map.fm_extents[i].fe_flags & EXTENT_FLAGS) != FIEMAP_EXTENT_UNWRITTEN)
+			return false;
+	return count > 0 && count < EXTENTS_MAX;
+}
+
+bool store_is_zero(const struct store *s, uint64_t offset, uint64_t len)
+{
+	if (s->is_device || s->over)
+		return false;
+	return store_next_data(s, offset, offset + len) == offset + len || is_unwritten(s, offset, len);
 }
 
 void store_discard(struct store *s, fsblk_t block, uint64_t count)

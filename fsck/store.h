@@ -65,6 +65,8 @@ int store_flush(struct store *s) must_check;
 uint64_t store_next_data(const struct store *s, uint64_t offset, uint64_t end);
 /* The next byte behind offset that is in a hole; end if there is none before it. */
 uint64_t store_next_hole(const struct store *s, uint64_t offset, uint64_t end);
+/* Is nothing there but zeros, as the host's file system says without reading? False: not known. */
+bool store_is_zero(const struct store *s, uint64_t offset, uint64_t len);
 /* Makes a hole of blocks that nobody needs; not being able to is no error. Nothing is held of them. */
 void store_discard(struct store *s, fsblk_t block, uint64_t count);
 /* For other threads: bytes as the image has them, whatever is held back. */
