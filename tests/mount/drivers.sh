@@ -56,6 +56,8 @@ switches_schedulers()
 	local name pid
 	make_image "$IMG" mke2fs -t ext3 -b 4096 96M
 	mount_it "$IMG" "$MNT" "$1"
+	# In front the mount is there a moment before the daemon answers.
+	timeout 20 sh -c 'until extantctl stat "$0" >/dev/null 2>&1; do sleep 0.05; done' "$MNT"
 	(for i in 1 2 3; do cp -r src "$MNT/copy$i"; done; sync "$MNT") &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
@@ -262,27 +264,39 @@ does_without_locked_memory()
 
 try "with io_uring and O_DIRECT the cache's memory is registered" registers_the_cache
 try "where memory cannot be locked the same is served without" does_without_locked_memory
-for options in driver=file driver=uring driver=mmap driver=mmap,dax driver=file,direct driver=uring,direct \
-	driver=uring,sqpoll driver=sim,profile=nvme,mode=ring-irq; do
+# QUICK, for sanitizers, which slow all down: no driver twice for one thing.
+if [ -n "$QUICK" ]; then
+	carry="driver=uring,sqpoll driver=mmap,dax,discard driver=file,direct,discard driver=sim,profile=nvme,mode=ring-irq"
+	small='' switch="driver=uring driver=sim,profile=ssd" cut=driver=mmap,dax free='' log=driver=uring
+else
+	carry="driver=file driver=uring driver=mmap driver=mmap,dax driver=file,direct driver=uring,direct \
+		driver=uring,sqpoll driver=sim,profile=nvme,mode=ring-irq"
+	small="driver=uring driver=mmap,dax driver=file,direct"
+	switch="driver=file driver=uring driver=mmap driver=sim,profile=ssd"
+	cut="driver=mmap driver=mmap,dax driver=file"
+	free="driver=file,discard driver=uring,discard driver=mmap,dax,discard"
+	log="driver=file driver=sim,profile=nvme"
+fi
+for options in $carry; do
 	try "$options carries a tree" carries_a_tree "$options" ext3 4096
 	try "$options: the kernel reads what it left" kernel_agrees
 done
-for options in driver=uring driver=mmap,dax driver=file,direct; do
+for options in $small; do
 	try "$options carries a tree in blocks of 1 KiB" carries_a_tree "$options" ext2 1024
 done
-for options in driver=file driver=uring driver=mmap driver=sim,profile=ssd; do
+for options in $switch; do
 	try "$options: schedulers change under load" switches_schedulers "$options"
 done
 try "what cannot go together is refused" refuses_nonsense
 try "without io_uring the file driver serves, and says so" falls_back_to_file
 try "dax keeps no page of data" caches_no_page_of_data
-for options in driver=mmap driver=mmap,dax driver=file; do
+for options in $cut; do
 	try "$options: a cut image is an error" survives_a_cut_image "$options"
 done
-for options in driver=file,discard driver=uring,discard driver=mmap,dax,discard; do
+for options in $free; do
 	try "$options gives space back" frees_the_hosts_space "$options" ext3
 done
-for options in driver=file driver=sim,profile=nvme; do
+for options in $log; do
 	try "$options: requests are written for fio, and done again" writes_an_iolog "$options"
 done
 try "a replay keeps to the times of a log, when asked" replays_in_time
