@@ -153,8 +153,11 @@ static void wait_for_time(struct replay *r, uint64_t at_us)
 /* A sync speaks for what completed before, so all that is under way is waited for. */
 static int do_action(struct replay *r, const struct iolog_action *a)
 {
+	uint64_t size_bytes = disk_limits(r->disk)->size_bytes;
 	int err = 0;
 
+	if (a->offset_bytes > size_bytes || a->len_bytes > size_bytes - a->offset_bytes)
+		return -ENXIO;
 	if (r->is_timed)
 		wait_for_time(r, a->at_us);
 	r->nr[a->op]++;
@@ -195,7 +198,8 @@ static int do_all(struct replay *r, FILE *log, const char *path)
 			return -EINVAL;
 		}
 		if (err) {
-			fprintf(stderr, "extantctl: %s:%u: %s\n", path, line_nr, strerror(-err));
+			fprintf(stderr, "extantctl: %s:%u: %s\n", path, line_nr,
+				err == -ENXIO ? "beyond the end of the image" : strerror(-err));
 			return err;
 		}
 	}

@@ -163,6 +163,8 @@ writes_an_iolog()
 	cmp "$WORK/before.img" "$IMG"
 	extantctl replay --write --driver uring --sched deadline --depth 8 "$WORK/second.log" "$WORK/before.img"
 	must_fail extantctl replay "$IMG" "$WORK/before.img"
+	{ head -n 1 "$WORK/second.log"; echo "0 $IMG read 4096 18446744073709547520"; } >"$WORK/absurd.log"
+	must_fail extantctl replay "$WORK/absurd.log" "$IMG" 2>&1 | grep "absurd.log:2: beyond the end"
 	echo "$IMG melt 0 512" >>"$WORK/second.log"
 	must_fail extantctl replay "$WORK/second.log" "$IMG"
 	rm -f "$WORK/before.img"
